@@ -31,10 +31,11 @@ def export(
     table: str | None = None,
     view: str | None = None,
     metric: Metric = "cosine",
+    out: PathLike | None = None,
     progress: Progress = SILENT,
 ) -> int:
     """Write what others read: of a dataset the map as tiles, chips and texts as a table, or entities into PostGIS; or
-    vectors into PostgreSQL with pgvector.
+    vectors into PostgreSQL with pgvector, and as files for GIS desktops and web maps.
 
     Returns the number of tiles (each with a picture of every layer), of rows, of entities, or of vectors.
 
@@ -51,22 +52,32 @@ def export(
         table: Table for vectors in the database (default: placevec_VIEW).
         view: View of the vectors if there are several (default: the fused ones).
         metric: Distance that the index of vectors in the database is built for.
+        out: File to write the places of vectors to, with colors of the vectors: .fgb (FlatGeobuf), .gpkg (GeoPackage) or
+            .pmtiles.
         progress: Receives progress reports.
     """
     from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder
 
     vectors = _vectors_of(dataset, view)
     if vectors is not None:
-        if to is None or any(one is not None for one in (tile_folder, mbtiles, csv)):
-            raise UsageError("vectors are exported into a database: give --to ADDRESS, and nothing else")
+        given = (to, out, tile_folder, mbtiles, csv)
+        if sum(one is not None for one in given) != 1 or (to is None and out is None):
+            raise UsageError(
+                "vectors are exported into a database or a file: give --to ADDRESS or --out FILE"
+            )
+        if out is not None:
+            from placevec.explorer.gis_files import write_gis_file
+
+            return write_gis_file(vectors, out, vectors.provenance.attribution)
+        assert to is not None
         from placevec.embeddings.pgvector import export_vectors
 
         found = export_vectors(vectors, to, table=table, metric=metric, progress=progress)
         for line in found.lines():
             progress.say(line)
         return found.count
-    if table is not None or view is not None:
-        raise UsageError("--table and --view apply to vectors: give a file of vectors")
+    if table is not None or view is not None or out is not None:
+        raise UsageError("--table, --view and --out apply to vectors: give a file of vectors")
     assert not hasattr(dataset, "vectors")
     opened = dataset_of(dataset)  # type: ignore[arg-type]
     if sum(one is not None for one in (tile_folder, mbtiles, csv, to)) != 1:

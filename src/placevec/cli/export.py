@@ -7,7 +7,7 @@ from typing import Any
 
 from placevec.api.inputs import open_dataset
 from placevec.api.tiles import export
-from placevec.cli.output import clean, print_json, progress_for, say
+from placevec.cli.output import clean, counted, print_json, progress_for, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
@@ -29,7 +29,9 @@ For example:
 
   placevec export data/helsinki --to postgresql://localhost/geokb
 
-  placevec export helsinki.parquet --to postgresql://localhost/places"""
+  placevec export helsinki.parquet --to postgresql://localhost/places
+
+  placevec export helsinki.parquet -o helsinki.gpkg"""
 
 
 @taking_keywords_of(export)
@@ -40,7 +42,12 @@ def command(dataset: Path, /, *, as_json: bool = False, quiet: bool = False, **o
         if as_json:
             print_json({"vectors": count})
         else:
-            say(f"{count:,} vectors are in the database")
+            where = options.get("out")
+            say(
+                f"{count:,} vectors are in the database"
+                if where is None
+                else f"{counted(count, 'place')}: {where}"
+            )
         return
     opened = open_dataset(dataset)
     count = export(opened, progress=progress_for(as_json, quiet), **options)

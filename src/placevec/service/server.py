@@ -122,7 +122,14 @@ def _run(config: uvicorn.Config, listening: socket.socket) -> None:
         return
     from uvicorn.supervisors import Multiprocess
 
-    Multiprocess(config, sockets=[listening]).run()
+    class Processes(Multiprocess):
+        """Closes the port at once: the parent would take connections that nobody answers."""
+
+        def terminate_all(self) -> None:
+            listening.close()
+            super().terminate_all()
+
+    Processes(config, sockets=[listening]).run()
 
 
 def _config(
