@@ -289,7 +289,7 @@ def binary_rows(emb: Embeddings, start: int, end: int, geometry: bool = False) -
     fixed["size"], fixed["dim"] = 4 + 4 * emb.dim, emb.dim
     fixed["vector"] = emb.vectors[start:end]
     content, width, pack = memoryview(fixed.tobytes()), fixed.dtype.itemsize, struct.Struct(">i").pack
-    placed = [bool(one) for one in np.isfinite(emb.lonlat[start:end]).all(axis=1)]
+    placed: list[bool] = np.asarray(np.isfinite(emb.lonlat[start:end]).all(axis=1), bool).tolist()
     nowhere, absent = pack(-1) * 2, pack(-1)
     shapes = _ewkb(emb, start, end) if geometry else [None] * rows
     count = struct.pack(">h", 6 if geometry else 5)
