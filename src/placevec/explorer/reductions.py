@@ -159,7 +159,9 @@ def _keep_compiled() -> None:
         (utils, "fast_knn_indices"), (umap_, "smooth_knn_dist"), (umap_, "compute_membership_strengths"),
         (layouts, "_nb_optimize_layout_euclidean_single_epoch"),
     ):  # fmt: skip
-        keep = getattr(getattr(room, name, None), "enable_caching", None)  # names of other versions may differ
+        keep = getattr(
+            getattr(room, name, None), "enable_caching", None
+        )  # names of other versions may differ
         if keep is not None:
             keep()
 

@@ -17,7 +17,7 @@ from placevec.embeddings.search.query import Found, distance_to_nearest, find
 from placevec.embeddings.search.stored import open_index
 from placevec.errors import InputError, UsageError
 from placevec.geo.areas import area_of
-from placevec.service.requests import SimilarQuery, the_query
+from placevec.service.requests import SimilarBody, SimilarQuery, the_query
 from placevec.service.state import State
 
 SAME_PLACE_M = 1.0
@@ -50,7 +50,7 @@ def point_to_embed(state: State, table: Embeddings, asked: SimilarQuery) -> bool
 def is_quick(state: State, table: Embeddings, asked: SimilarQuery) -> bool:
     """Whether a search takes less time than a change of threads: by an index, of all places, for few results."""
     approximate = state.settings.backend in ("hnsw", "ivf", "annoy") and not asked.exact
-    masked = asked.filters or asked.bbox or getattr(asked, "within", None) or asked.z
+    masked = asked.filters or asked.bbox or _within(asked) or asked.z
     return (
         (approximate or len(table) * table.dim < 1_000_000)
         and not masked
@@ -79,7 +79,8 @@ def search(
     kind = the_query(asked)
     options: dict[str, Any] = {}
     if vector is None and kind == "vector":
-        vector = np.asarray(getattr(asked, "vector"), np.float32)  # noqa: B009 of SimilarBody
+        assert isinstance(asked, SimilarBody)
+        vector = np.asarray(asked.vector, np.float32)
     if vector is not None and vector.shape != (table.dim,):
         raise UsageError(f"vectors of {table.view} have {table.dim} numbers; the query has {len(vector)}")
     backend = "exact" if asked.exact else state.settings.backend
@@ -114,7 +115,7 @@ def search(
 
 def _where(state: State, table: Embeddings, asked: SimilarQuery) -> NDArray[np.bool_] | None:
     """(N,) places that pass the filters and lie within the polygon; None: all."""
-    within = getattr(asked, "within", None)
+    within = _within(asked)
     if not asked.filters and within is None:
         return None
     mask = np.ones(len(table), bool)
@@ -123,6 +124,10 @@ def _where(state: State, table: Embeddings, asked: SimilarQuery) -> NDArray[np.b
     if within is not None:
         mask &= _inside(table, within)
     return mask
+
+
+def _within(asked: SimilarQuery) -> dict[str, Any] | None:
+    return asked.within if isinstance(asked, SimilarBody) else None
 
 
 def _inside(table: Embeddings, within: dict[str, Any]) -> NDArray[np.bool_]:

@@ -453,7 +453,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
     @app.get("/similar", summary="The most similar places", response_class=GeoJson, **answers_of)
     async def similar(request: Request) -> Response:
-        return GeoJson(await service.similar(asked_by(request.url.query)))
+        return GeoJson(await service.similar(asked_by(request.scope["query_string"].decode("latin-1"))))
 
     @app.post("/similar", summary="The most similar places", response_class=GeoJson, **answers_of)
     async def similar_to_body(asked: SimilarBody) -> Response:

@@ -124,7 +124,7 @@ def the_query(asked: SimilarQuery) -> str:
         raise UsageError("a point needs both lon and lat, in degrees")
     given = [one for one in ("place", "lon", "tile", "name", "text") if getattr(asked, one) is not None]
     given += ["like"] if asked.like or asked.unlike else []
-    given += ["vector"] if getattr(asked, "vector", None) is not None else []
+    given += ["vector"] if isinstance(asked, SimilarBody) and asked.vector is not None else []
     if len(given) != 1:
         raise UsageError("give exactly one query: place, lon and lat, tile, name, text, like or vector")
     return given[0]
