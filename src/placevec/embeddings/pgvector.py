@@ -159,6 +159,9 @@ class _Load:
                 while done < len(self.emb):
                     done = self._batch(cursor, done, geometry)
                     advance(min(BATCH, done - resumed))
+            key = f"{self.loading}_pkey"  # quicker at the end than row by row
+            cursor.execute(f"ALTER TABLE {self.loading} DROP CONSTRAINT IF EXISTS {key}")
+            cursor.execute(f"ALTER TABLE {self.loading} ADD CONSTRAINT {key} PRIMARY KEY (place_id)")
             indexed = self.emb.dim <= MAX_INDEXED
             if indexed:
                 operator_class = OPERATORS[self.metric][1]
@@ -218,7 +221,7 @@ class _Load:
         with self.connection.transaction():
             cursor.execute(f"DROP TABLE IF EXISTS {self.loading}")
             cursor.execute(
-                f"CREATE TABLE {self.loading} (place_id text PRIMARY KEY, name text, lon double precision,"
+                f"CREATE TABLE {self.loading} (place_id text NOT NULL, name text, lon double precision,"
                 f" lat double precision, embedding vector({self.emb.dim}) NOT NULL{column})"
             )
             if self.emb.dim < _IN_PAGE:  # kept in the row, which a search reads
