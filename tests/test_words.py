@@ -63,6 +63,7 @@ PAGES = (
     "docs/layers.md",
     "docs/location-encoders.md",
     "docs/pictures-of-location-models.md",
+    "docs/postgresql.md",
     "docs/python.md",
     "docs/robustness.md",
     "docs/serve.md",
