@@ -1,7 +1,7 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
 python -m benchmarks [import|burn|entities|read|tables|tiles|train|loc2vec|locations|presence|cells|precision|memory|page
-    |search|where2vec|where2vec-memory ...] [--no-write]
+    |search|serve|where2vec|where2vec-memory ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from benchmarks import (
     presence,
     read,
     search,
+    serve,
     tables,
     tile_server,
     train,
@@ -53,6 +54,7 @@ ON_REQUEST = {
     "page": page.rows,
     "precision": precision.rows,
     "search": search.rows,
+    "serve": serve.rows,
     "where2vec": where2vec_step.rows,
     "where2vec-memory": where2vec_memory.rows,
 }

@@ -17,7 +17,7 @@ from placevec.api.extras import USES
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-TOOLS = {"dev", "docs", "fuzz", "test"}
+TOOLS = {"dev", "docs", "fuzz", "servers", "test"}
 """Extras for work on placevec itself; of these only what tests import can be checked."""
 BESIDE = {"tensorboard": "torch.utils.tensorboard"}
 """Packages that are used through another: the module that needs them."""

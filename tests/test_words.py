@@ -37,6 +37,7 @@ ROOMS = (
     "plugins.py",
     "preparation",
     "recipes",
+    "service",
     "sources",
     "training",
 )
@@ -63,8 +64,10 @@ PAGES = (
     "docs/location-encoders.md",
     "docs/page.md",
     "docs/pictures-of-location-models.md",
+    "docs/postgresql.md",
     "docs/python.md",
     "docs/robustness.md",
+    "docs/serve.md",
     "docs/sphere2vec.md",
     "docs/tile-server.md",
     "docs/training.md",

@@ -35,6 +35,7 @@ _HOMES = {
     "load_model": "placevec.api",
     "load_embeddings": "placevec.api",
     "Area": "placevec.geo",
+    "Client": "placevec.service.client",
     "Dataset": "placevec.datasets.dataset",
     "Embeddings": "placevec.embeddings",
     "LayerTable": "placevec.sources.osm.layers",
@@ -47,6 +48,7 @@ _ROOMS = ("encoders", "training", "metrics", "recipes", "geo", "core")
 
 __all__ = [
     "Area",
+    "Client",
     "Dataset",
     "Embeddings",
     "LayerTable",
@@ -111,6 +113,7 @@ if TYPE_CHECKING:
     from placevec.estimators import LocationFeatures, PlaceFeatures
     from placevec.geo import Area
     from placevec.models.model import Model
+    from placevec.service.client import Client
     from placevec.sources.osm.layers import LayerTable
 
 

@@ -303,7 +303,13 @@ def test_a_process_of_its_own(tmp_path: Path) -> None:
     assert light.stdout.strip() == "[]"
 
 
-def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is asked only on request; oracle: an address where nothing listens."""
+    from placevec.cli import doctor
+
+    monkeypatch.setattr(doctor, "REACHED", ("http://127.0.0.1:1/",))
+    assert doctor.examine(network=True)["network"] == {"127.0.0.1": "does not answer: ConnectError"}
     facts = call_json(capsys, "doctor")
     assert facts["problems"] == []
+    assert "network" not in facts
     assert facts["packages"]["torch"].startswith("2.")

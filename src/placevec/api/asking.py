@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placevec.api.inputs import PathLike, recorded_model
-from placevec.errors import InputError, UsageError
+from placevec.errors import InputError, SourceError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,3 +59,41 @@ def vectors_of_texts(
         )
     which = "the text is" if len(texts) == 1 else f"{cut} of {len(texts)} texts are"
     return vectors, [f"{which} longer than the model's window and was cut"] if cut else []
+
+
+def vector_of_upload(
+    model: Model, content: bytes, ending: str, view: str | None, max_bytes: int
+) -> tuple[NDArray[np.float32], str]:
+    """((D,) vector of an image that somebody sends, the view that it was read as).
+
+    The image is read from a temporary file, which is removed again, and its name gives nothing but the format.
+
+    Args:
+        model: with a view of images.
+        content: the bytes of the image.
+        ending: of its format, such as ``.png``.
+        view: the view that it is of, see `placevec.inference.images.embed_image`.
+        max_bytes: limit of its size.
+
+    Raises:
+        SourceError: not an image, of another format, damaged, or too large in bytes or pixels.
+        InputError: with bands or values that the model does not read.
+    """
+    from placevec.inference.images import embed_image
+    from placevec.sources.imagery.single_image import FORMATS
+
+    if ending not in FORMATS:
+        raise SourceError(f"an image must be one of {', '.join(FORMATS)}")
+    if len(content) > max_bytes:
+        raise SourceError(
+            f"an image has at most {max_bytes / 1e6:g} MB; this one has {len(content) / 1e6:.1f}"
+        )
+    with tempfile.TemporaryDirectory(prefix="placevec-") as folder:
+        path = Path(folder) / f"image{ending}"
+        path.write_bytes(content)
+        try:
+            return embed_image(model, path, view)
+        except SourceError as error:
+            raise SourceError(
+                str(error).replace(str(path), "the image").replace(path.name, "the image")
+            ) from None

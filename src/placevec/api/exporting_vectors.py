@@ -1,4 +1,4 @@
-"""`export` of a table of vectors: for the TensorFlow Embedding Projector, for embedding-atlas, or a selection."""
+"""`export` of a table of vectors: into a database, for GIS, for other viewers of embeddings, or a selection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from placevec.api.search_results import check_results
 from placevec.errors import InputError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
-from placevec.options.choices import Reduction
+from placevec.options.choices import Metric, Reduction
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -26,6 +26,9 @@ def is_table(source: Dataset | Vectors | PathLike) -> TypeGuard[Vectors]:
 def export_vectors(
     embeddings: Vectors,
     *,
+    to: str | None,
+    table: str | None,
+    metric: Metric,
     projector: PathLike | None,
     atlas: PathLike | None,
     selection: PathLike | None,
@@ -36,26 +39,36 @@ def export_vectors(
     seed: int,
     progress: Progress = SILENT,
 ) -> int:
-    """Write one of the three; returns the number of places. Arguments as for `placevec.api.tiles.export`."""
-    if sum(one is not None for one in (projector, atlas, selection)) != 1:
+    """Write one of them; returns the number of places. Arguments as for `placevec.api.tiles.export`."""
+    asked = sum(one is not None for one in (to, projector, atlas, selection))
+    if asked > 1 or asked + (out is not None) == 0:
         raise UsageError(
-            "give one of --projector DIR, --atlas FILE and --selection FILE to write of a table of vectors"
+            "give one of --to ADDRESS, --out FILE, --projector DIR, --atlas FILE and --selection FILE for vectors"
         )
-    if (out is None) != (selection is None):
-        raise UsageError(
-            "--selection FILE chooses the places and --out FILE is where they are written: give both"
-        )
+    if selection is not None and out is None:
+        raise UsageError("--selection FILE chooses the places; add --out FILE, where they are written")
+    if out is not None and asked and selection is None:
+        raise UsageError("--out FILE is given alone or with --selection FILE")
     if max_places is not None and projector is None:
         raise UsageError("--max-places applies only to --projector")
-    table = table_of(embeddings, view)
+    if to is None and (table is not None or metric != "cosine"):
+        raise UsageError("--table and --metric apply to a database: add --to ADDRESS")
+    chosen = table_of(embeddings, view)
+    if to is not None:
+        from placevec.embeddings import pgvector
+
+        found = pgvector.export_vectors(chosen, to, table=table, metric=metric, progress=progress)
+        for line in found.lines():
+            progress.say(line)
+        return found.count
     if projector is not None:
         from placevec.explorer.exported import write_projector_files
         from placevec.explorer.sample import Drawn
 
         atomic.check_writable(projector, directory=True)
         drawn = Drawn.of(
-            table, dataset=recorded_dataset(table), window_m=window_m(table), max_places=max_places or max(len(table), 1),
-            seed=seed, progress=progress,
+            chosen, dataset=recorded_dataset(chosen), window_m=window_m(chosen),
+            max_places=max_places or max(len(chosen), 1), seed=seed, progress=progress,
         )  # fmt: skip
         return write_projector_files(drawn, Path(projector))
     if atlas is not None:
@@ -64,10 +77,13 @@ def export_vectors(
 
         require(method)
         atomic.check_writable(atlas)
-        return write_atlas_file(table, Path(atlas), method=method, seed=seed, progress=progress)
-    assert selection is not None
+        return write_atlas_file(chosen, Path(atlas), method=method, seed=seed, progress=progress)
     assert out is not None
-    return _write_selection(table, Path(selection), Path(out))
+    if selection is not None:
+        return _write_selection(chosen, Path(selection), Path(out))
+    from placevec.explorer.gis_files import write_gis_file
+
+    return write_gis_file(chosen, out, chosen.provenance.attribution)
 
 
 def _write_selection(table: Embeddings, selection: Path, out: Path) -> int:

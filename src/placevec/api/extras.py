@@ -159,6 +159,18 @@ def _app() -> None:
         raise PlacevecError("streamlit has no session state")
 
 
+def _service() -> None:
+    import fastapi
+    import pydantic
+    import uvicorn
+
+    app = fastapi.FastAPI()
+    if not callable(uvicorn.Server(uvicorn.Config(app)).run) or not pydantic.TypeAdapter(int).validate_python(
+        "1"
+    ):
+        raise PlacevecError("FastAPI, uvicorn and pydantic do not fit each other")
+
+
 USES = (
     Use("annoy", "Annoy indexes: --backend annoy (compiled when it is installed)", ("annoy",), _annoy),
     Use("app", "the live app: explore --app", ("streamlit", "uvicorn", "umap-learn"), _app),
@@ -169,6 +181,7 @@ USES = (
     Use("cells", "H3 cells as places: --h3", ("h3",), _h3),
     Use("clouds", "clouds in scenes without classes: --cloud-model", ("ukis-csmask", "onnxruntime"), _clouds),
     Use("postgis", "entities into a database: export --to", ("psycopg",), _database),
+    Use("serve", "the service: serve", ("fastapi", "uvicorn", "pydantic"), _service),
     Use("search", "indexes of faiss: --backend hnsw, ivf", ("faiss-cpu",), _faiss),
     Use(
         "text",

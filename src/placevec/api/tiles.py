@@ -11,7 +11,7 @@ from placevec.api.inputs import PathLike, Vectors, dataset_of
 from placevec.errors import UsageError
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, checked_keywords
-from placevec.options.choices import Reduction
+from placevec.options.choices import Metric, Reduction
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -32,6 +32,8 @@ def export(
     atlas: PathLike | None = None,
     selection: PathLike | None = None,
     out: PathLike | None = None,
+    table: str | None = None,
+    metric: Metric = "cosine",
     view: str | None = None,
     projection: Reduction = "umap",
     max_places: Annotated[int, Limits(min=1)] | None = None,
@@ -39,8 +41,9 @@ def export(
 ) -> int:
     """Write what others read, of a dataset or of a table of vectors.
 
-    A dataset: its map as tiles, its chips and texts as a table, its entities into PostGIS. A table of vectors: the files
-    of the TensorFlow Embedding Projector, a Parquet file for embedding-atlas, or the places of a selection.
+    A dataset: its map as tiles, its chips and texts as a table, its entities into PostGIS. A table of vectors: into
+    PostgreSQL with pgvector, the places as files for GIS desktops and web maps, the files of the TensorFlow Embedding
+    Projector, a Parquet file for embedding-atlas, or the places of a selection.
 
     Returns the number of tiles (each with a picture of every layer), of rows, of entities, or of places.
 
@@ -49,14 +52,18 @@ def export(
         tile_folder: Folder to make: tiles/LAYER/z/x/y.png, or tiles/tile_z_x_y.png for colors.
         mbtiles: MBTiles file to make for colors; for layers, a folder with one file each.
         csv: Table to make, one sentence for each chip: multimodal_dataset.csv of the original Where2Vec, and s2_chips/.
-        to: Address of a PostGIS database, postgresql://USER@HOST/DATABASE, for entities and their names.
+        to: Address of a database, postgresql://USER@HOST/DATABASE: with PostGIS for the entities of a dataset and their
+            names, with pgvector for vectors.
         templates: Sentences around names in --csv: a TOML file, default, or founding (default: names as they are).
         languages: Languages of the names in --csv, BCP 47, separated by commas (default: all).
         seed: Seed of the draws of names and sentences in --csv, and of --projection and --max-places.
         projector: Folder for the TensorFlow Embedding Projector: tensors, metadata, thumbnails, configuration.
         atlas: Parquet file for embedding-atlas: a projection, meters on the map, the nearest neighbors.
         selection: Places to write to --out: a CSV or GeoJSON file saved by the page, or any table with place_id.
-        out: File for --selection with its vectors: .parquet (GeoParquet), .geojson or .csv.
+        out: File to write places to, with colors of the vectors: .fgb (FlatGeobuf), .gpkg (GeoPackage) or .pmtiles; with
+            --selection those places and their vectors: .parquet (GeoParquet), .geojson or .csv.
+        table: Table for vectors in the database (default: placevec_VIEW).
+        metric: Distance that the index of vectors in the database is built for.
         view: View whose vectors are written if there are several (default: the fused ones).
         projection: Projection of --atlas.
         max_places: Maximum number of places of --projector, a seeded sample (default: all).
@@ -65,20 +72,21 @@ def export(
     from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder
 
     if is_table(source):
-        if any(one is not None for one in (tile_folder, mbtiles, csv, to, templates)) or languages:
+        if any(one is not None for one in (tile_folder, mbtiles, csv, templates)) or languages:
             raise UsageError(
-                "a table of vectors is written with --projector, --atlas or --selection and --out"
+                "a table of vectors is written with --to, --out, --projector, --atlas or --selection and --out"
             )
         return export_vectors(
-            source, projector=projector, atlas=atlas, selection=selection, out=out, view=view, method=projection,
-            max_places=max_places, seed=seed, progress=progress,
+            source, to=to, table=table, metric=metric, projector=projector, atlas=atlas, selection=selection, out=out,
+            view=view, method=projection, max_places=max_places, seed=seed, progress=progress,
         )  # fmt: skip
     if (
-        any(one is not None for one in (projector, atlas, selection, out, view, max_places))
+        any(one is not None for one in (projector, atlas, selection, out, table, view, max_places))
         or projection != "umap"
+        or metric != "cosine"
     ):
         raise UsageError(
-            "--projector, --atlas and --selection, with their options, apply to a table of vectors"
+            "--projector, --atlas, --selection, --out, --table, --metric and --view apply to a table of vectors"
         )
     opened = dataset_of(cast("Dataset | PathLike", source))
     if sum(one is not None for one in (tile_folder, mbtiles, csv, to)) != 1:

@@ -40,13 +40,17 @@ VERBS = {
         "placevec.cli.explore",
         "Write a page, a map with GeoJSON, or static plots of vectors.",
     ),
+    "serve": (
+        "placevec.cli.serve",
+        "Serve a model and its vectors over HTTP: embedding, search, tiles and the explorer.",
+    ),
     "cluster": (
         "placevec.cli.cluster",
         "Group places by their vectors, and show a representative place for each group.",
     ),
     "export": (
         "placevec.cli.export",
-        "Write a dataset's map as tiles, its chips and texts as CSV, or its entities into PostGIS.",
+        "Write a dataset's map as tiles, its texts as CSV, its entities into PostGIS, or vectors into pgvector.",
     ),
     "predict": (
         "placevec.cli.predict",
@@ -70,7 +74,7 @@ VERBS = {
     ),
     "doctor": (
         "placevec.cli.doctor",
-        "Report what this machine supports: versions, processor, memory, devices, extras, shared data.",
+        "Report what this machine supports: versions, memory, disk, devices, extras, network, shared data.",
     ),
 }
 """Command -> (its module, one-line summary). The module has ``HELP``, the rest of the help, and ``command``; or, for

@@ -19,9 +19,13 @@ HELP = ""
 
 
 @taking()
-def command(*, as_json: bool = False) -> int:
-    """Print every fact, and end with exit code 1 if something needed is missing or unsafe."""
-    facts = examine()
+def command(*, network: bool = False, as_json: bool = False) -> int:
+    """Print every fact, and end with exit code 1 if something needed is missing or unsafe.
+
+    Args:
+        network: Also ask whether pypi.org and huggingface.co answer; without it nothing is sent.
+    """
+    facts = examine(network=network)
     if as_json:
         print_json(facts)
     else:
@@ -57,7 +61,7 @@ def _core() -> list[str]:
     return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines if "extra ==" not in line]
 
 
-def examine() -> dict[str, Any]:
+def examine(*, network: bool = False) -> dict[str, Any]:
     """Every fact by topic.
 
     ``problems`` lists what keeps placevec from working here, ``plug_ins`` what is wrong with those of other packages.
@@ -85,11 +89,34 @@ def examine() -> dict[str, Any]:
         facts["note"] = (
             "torchvision is installed; placevec does not use it, and a broken one disturbs other packages"
         )
+    if network:
+        facts["network"] = _network()
     data = os.environ.get("PLACEVEC_DATA")
     facts["shared_data"] = data if data and os.path.isdir(data) else None
     facts["plug_ins"] = RECIPES.problems()
     facts["problems"] = problems
     return facts
+
+
+REACHED = ("https://pypi.org/simple/pip/", "https://huggingface.co/")
+"""Where pip, and weights by a name of the hub, come from."""
+
+
+def _network() -> dict[str, str]:
+    """Whether the hosts answer that some commands use: one small request each.
+
+    What is installed works without them, so that no answer is a fact and not a problem.
+    """
+    import httpx
+
+    found = {}
+    for address in REACHED:
+        try:
+            reply = httpx.head(address, timeout=3.0)
+            found[httpx.URL(address).host] = f"answers ({reply.status_code})"
+        except (httpx.HTTPError, OSError) as error:
+            found[httpx.URL(address).host] = f"does not answer: {type(error).__name__}"
+    return found
 
 
 def _memory_gb() -> float:

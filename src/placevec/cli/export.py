@@ -8,7 +8,7 @@ from typing import Any
 from placevec.api.exporting_vectors import is_table
 from placevec.api.inputs import open_dataset
 from placevec.api.tiles import export
-from placevec.cli.output import clean, print_json, progress_for, say
+from placevec.cli.output import clean, counted, print_json, progress_for, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
@@ -18,10 +18,11 @@ pixels. A killed run continues.
 
 --csv writes one sentence for each chip, with the chips beside it as s2_chips/*.npz; `placevec prepare ... --table` reads
 that again. --to writes entities and their names into the tables geo_entity and geo_alias of a PostGIS
-database (the extra postgis).
+database; of a file of vectors instead, a table with an HNSW index into a database with pgvector (the extra postgis).
 
 Of a table of vectors, --projector writes what the TensorFlow Embedding Projector opens, --atlas what embedding-atlas
-opens, and --selection with --out the places that a page saved, as GeoParquet, GeoJSON or CSV with their vectors.
+opens, --out places for GIS desktops and web maps (.gpkg, .fgb, .pmtiles), and --selection with --out the places that a
+page saved, as GeoParquet, GeoJSON or CSV with their vectors.
 
 For example:
 
@@ -32,6 +33,10 @@ For example:
   placevec export data/helsinki --csv founding/multimodal_dataset.csv --templates founding
 
   placevec export data/helsinki --to postgresql://localhost/geokb
+
+  placevec export helsinki.parquet --to postgresql://localhost/places
+
+  placevec export helsinki.parquet -o helsinki.gpkg
 
   placevec export malta.parquet --projector malta-projector
 
@@ -68,11 +73,14 @@ def command(source: Path, /, *, as_json: bool = False, quiet: bool = False, **op
 
 def _print_places(count: int, options: dict[str, Any], as_json: bool) -> None:
     """What was written of a table of vectors."""
+    if options.get("to"):
+        print_json({"vectors": count}) if as_json else say(f"{counted(count, 'vector')} in the database")
+        return
     out = str(options.get("projector") or options.get("atlas") or options.get("out"))
     if as_json:
         print_json({"out": out, "places": count})
         return
-    say(f"{count:,} places: {out}")
+    say(f"{counted(count, 'place')}: {out}")
     if options.get("atlas"):
         say(f"embedding-atlas {out} --x x --y y --neighbors neighbors --text name")
     if options.get("projector"):

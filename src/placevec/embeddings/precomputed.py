@@ -41,12 +41,18 @@ def facts_of(emb: Embeddings, name: str) -> Path | None:
 
     Views come from files, whose texts never become paths: only plain names stand in that of the document.
     """
-    folder = folder_of(emb)
-    if folder is None:
-        return None
-    plain = re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", emb.view)
-    view = emb.view if plain else hashlib.sha256(emb.view.encode()).hexdigest()[:16]
-    return folder / f"{view}-{name}.json"
+    return None if emb.path is None else facts_of_view(emb.path, emb.view, name)
+
+
+def facts_of_view(table: Path, view: str, name: str) -> Path:
+    """`facts_of` the vectors of a view in a file.
+
+    >>> facts_of_view(Path("city.parquet"), "map", "pca-2d").as_posix()
+    'city.precomputed/map-pca-2d.json'
+    """
+    plain = re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", view)
+    view = view if plain else hashlib.sha256(view.encode()).hexdigest()[:16]
+    return table.with_name(table.stem + FOLDER) / f"{view}-{name}.json"
 
 
 def write(

@@ -137,6 +137,11 @@ class Embeddings:
         nothing = np.full(len(lonlat), None, object)
         return _with_points(nothing, np.ones(len(lonlat), bool), lonlat)
 
+    @property
+    def are_points(self) -> bool:
+        """Whether no place has a geometry besides its coordinates, as far as is known without looking at each."""
+        return "geometry" not in self.__dict__
+
     def __len__(self) -> int:
         return len(self.place_id)
 
@@ -305,9 +310,15 @@ class Embeddings:
         return table
 
 
-def load_tables(path: str | PathLike[str], *, one: bool = False) -> list[Embeddings]:
+def load_tables(
+    path: str | PathLike[str],
+    *,
+    one: bool = False,
+    vectors_of: Callable[[str, int, int | None], NDArray[np.float32]] | None = None,
+) -> list[Embeddings]:
     """The table of each view in a file; EmbeddingsError in one line, also for several views if there must be ``one``.
 
+    ``vectors_of`` gives the vectors of a view instead of the file, by its name, count and dimensions (None: any).
     Vectors are unpacked a few thousand rows at a time into the arrays that hold them: at no time are there two copies.
     """
     try:
@@ -324,7 +335,11 @@ def load_tables(path: str | PathLike[str], *, one: bool = False) -> list[Embeddi
         beside = [_beside_vectors(table if own is None else table.take(pa.array(own))) for own in rows]
         del table  # before as much is taken again
         pa.default_memory_pool().release_unused()
-        vectors = stream_vectors(path, views, rows, count)
+        if vectors_of is None:
+            vectors = stream_vectors(path, views, rows, count)
+        else:
+            counts = [count if own is None else len(own) for own in rows]
+            vectors = [vectors_of(one.name, many, one.dim) for one, many in zip(views, counts, strict=True)]
         return [
             Embeddings(ids, own, lonlat, geometry, names, view.name, provenance, Path(path))
             for view, own, (ids, lonlat, geometry, names) in zip(views, vectors, beside, strict=True)

@@ -548,9 +548,8 @@ class Model:
             )
         encoder = self.modules[reading.encoder]
         device = device_for(encoder)
-        encoder.eval().to(device)
-        for head in self.heads.values():
-            head.eval().to(device)
+        for module in (encoder, *self.heads.values()):
+            make_ready(module, device)
         for start in range(0, len(points), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             with torch.inference_mode():
@@ -581,6 +580,20 @@ def _on(batch: Batch, device: torch.device) -> Batch:
         edges = None if batch.edges is None else batch.edges.to(device)
         return Ragged(batch.values.to(device), batch.offsets.to(device), edges)
     return {name: value.to(device) for name, value in batch.items()}
+
+
+def make_ready(module: nn.Module, device: torch.device) -> None:
+    """Bring a module to a device, for use; if it is there, only that is looked at, because both take 0.5 ms.
+
+    >>> make_ready(module := nn.Linear(1, 1), torch.device("cpu"))
+    >>> module.training
+    False
+    """
+    if module.training:
+        module.eval()
+    first = next(module.parameters(), None)
+    if first is None or first.device != device:
+        module.to(device)
 
 
 def device_for(encoder: nn.Module) -> torch.device:

@@ -21,22 +21,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.entities import FILE, has_entities
-from placevec.errors import DatasetError, MissingExtraError, OutputError, UsageError
+from placevec.errors import DatasetError
 from placevec.io import parquet
-from placevec.io.progress import SILENT, Progress, printable
-from placevec.sources.web_address import printable_address
+from placevec.io.progress import SILENT, Progress
+from placevec.sources.postgres import check_address, connected, has_extension
 
 if TYPE_CHECKING:
     import psycopg
 
 OSM, WIKIDATA = "osm", "wikidata"
 _OF_WIKIDATA = ("label", "alias")
-_SCHEMES = ("postgresql", "postgres")
-_CONNECT_S = 15
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS geo_entity (entity_id uuid PRIMARY KEY, canonical_name text, entity_type text NOT NULL,"
     " geometry geometry(Geometry, 4326), centroid geography(Point, 4326), bbox geometry(Geometry, 4326))",
@@ -87,46 +84,18 @@ def export_entities(dataset: Dataset, address: str, *, progress: Progress = SILE
         DatasetError: the dataset has no entities.
         OutputError: the database cannot be reached or written; it stays as it was.
     """
-    shown = _checked(address)
+    check_address(address)
     if not has_entities(dataset):
         raise DatasetError(f"{dataset.path} has no entities: prepare it from an OpenStreetMap extract first")
-    try:
-        import psycopg
-    except ImportError as error:
-        raise MissingExtraError("psycopg", "postgis") from error
-    try:
-        with (
-            psycopg.connect(address, connect_timeout=_CONNECT_S) as connection,
-            connection.cursor() as cursor,
-        ):
-            _with_postgis(cursor)
-            for statement in _TABLES:
-                cursor.execute(statement)
-            count = _copy(cursor, dataset, progress)
-            for statement in _MERGE:
-                cursor.execute(statement)
-            return count
-    except psycopg.Error as error:
-        said = printable(" ".join(str(error).split()))[:300] or type(error).__name__
-        raise OutputError(f"cannot write into {shown}: {said}; nothing was changed") from error
-
-
-def _checked(address: str) -> str:
-    """The address without its password; UsageError if it is none."""
-    shown = printable_address(address)
-    try:
-        parts = urlsplit(address)
-    except ValueError as error:
-        raise UsageError(f"{shown} is not an address: {error}") from error
-    if parts.scheme not in _SCHEMES or not parts.path.strip("/"):
-        raise UsageError(f"--to must be like postgresql://USER@HOST/DATABASE; got {shown}")
-    return shown
-
-
-def _with_postgis(cursor: psycopg.Cursor[Any]) -> None:
-    cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'postgis'")
-    if cursor.fetchone() is None:
-        cursor.execute("CREATE EXTENSION postgis")
+    with connected(address, "nothing was changed") as connection, connection.cursor() as cursor:
+        if not has_extension(cursor, "postgis"):
+            cursor.execute("CREATE EXTENSION postgis")
+        for statement in _TABLES:
+            cursor.execute(statement)
+        count = _copy(cursor, dataset, progress)
+        for statement in _MERGE:
+            cursor.execute(statement)
+        return count
 
 
 def _copy(cursor: psycopg.Cursor[Any], dataset: Dataset, progress: Progress) -> int:

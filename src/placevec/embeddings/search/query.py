@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from placevec.embeddings import Embeddings
 from placevec.embeddings.labels import labels
 from placevec.embeddings.search.background import Background, squares_of
 from placevec.embeddings.search.examples import Examples, require_examples
-from placevec.embeddings.search.index import Index
-from placevec.embeddings.search.metrics import Mask, checked_mask
+from placevec.embeddings.search.index import Index, Ranking
+from placevec.embeddings.search.metrics import Mask, Rows, checked_mask
 from placevec.embeddings.search.place_rows import row_of_place
 from placevec.embeddings.search.spacing import ABOUT, footprint_m, require_within, spaced
 from placevec.embeddings.search.stored import open_index
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _SWAPPED_BEYOND_M = 50_000.0
 _MIN_METERS_PER_DEGREE = 110_500.0  # of latitude, at the equator
+_FEW_LEFT_OUT = 64
 
 
 def similar(
@@ -93,6 +95,61 @@ def similar(
     >>> similar(emb, place="a", k=2)[["rank", "name", "distance"]].round(3).values.tolist()
     [[1, 'Market', 0.006], [2, 'Beach', 1.0]]
     """
+    found = find(
+        emb, place=place, tile=tile, lon=lon, lat=lat, vector=vector, like=like, unlike=unlike, k=k, threshold=threshold,
+        metric=metric, where=where, bbox=bbox, exclude_self=exclude_self, min_distance_m=min_distance_m, index=index,
+        quality=quality,
+    )  # fmt: skip
+    frame = _answer(emb, found)
+    frame.attrs["query"], frame.attrs["notes"] = found.query, found.notes
+    return frame
+
+
+@dataclass(frozen=True)
+class Found:
+    """The places most similar to a query, best first.
+
+    Attributes:
+        rows: (K,) their rows in the table.
+        values: (K,) their distances, or their products for the metric ``dot``.
+        z: (K,) how far each stands out from all places; NaN if unknown.
+        query: ``attrs["query"]`` of `similar`.
+        notes: remarks for the user.
+    """
+
+    rows: NDArray[np.int64]
+    values: NDArray[np.float64]
+    z: NDArray[np.float64]
+    query: dict[str, Any]
+    notes: list[str]
+
+
+def find(
+    emb: Embeddings,
+    *,
+    place: str | None = None,
+    tile: str | None = None,
+    lon: float | None = None,
+    lat: float | None = None,
+    vector: ArrayLike | None = None,
+    like: Sequence[str] = (),
+    unlike: Sequence[str] = (),
+    k: int = 10,
+    threshold: float | None = None,
+    metric: Metric = "cosine",
+    where: Mask | None = None,
+    bbox: Area | None = None,
+    exclude_self: bool = True,
+    min_distance_m: float | None = None,
+    index: Index | None = None,
+    quality: int | None = None,
+    compared: bool = True,
+) -> Found:
+    """The rows that `similar` returns as a table; the keywords are the same.
+
+    ``compared=False`` does not compare the results with all places, which takes as long as a search: z is NaN, and no
+    note says that nothing stands out or that places share a vector.
+    """
     if min_distance_m is not None and not 0 <= min_distance_m < np.inf:
         raise InputError(f"min_distance_m must be 0 meters or more; got {min_distance_m}")
     index = open_index(emb, "exact", metric) if index is None else index
@@ -102,39 +159,63 @@ def similar(
         require_examples(place, tile, lon, lat, vector)
         vector = examples.vector
     row, asked = _resolve(emb, place, tile, lon, lat, vector)
-    allowed = _allowed(emb, where, bbox)
-    if exclude_self:
-        allowed[([] if row is None else [row]) if examples is None else examples.rows] = False
+    own: Rows = np.array([] if row is None else [row], np.int64) if examples is None else examples.rows
+    own = own if exclude_self else own[:0]
     apart = ABOUT * (footprint_m(emb) or 0.0) if min_distance_m is None else float(min_distance_m)
     somewhere = vector is None or asked["lon"] is not None  # a vector alone has no position
-    if examples is not None:
-        examples.clear_around(emb, allowed, apart)
-    elif (min_distance_m and somewhere) or (apart > 0 and asked["lon"] is not None):
-        _clear_around(emb, allowed, asked["lon"], asked["lat"], apart, None if exclude_self else row)
-    wanted = np.asarray(vector if vector is not None else emb.vectors[row], np.float32).reshape(1, -1)
-    ranking = index.ranking(wanted, where=allowed, quality=quality)
-    farthest = np.inf if threshold is None else -threshold if metric == "dot" else threshold
-    count = int(np.count_nonzero(allowed))
-    rows, distances = spaced(ranking.draw, emb.lonlat, min(k, max(count, 1)), count, apart, farthest)
-    same = _same(emb, wanted[0], row) if examples is None else 0
-    background = Background.of(
-        wanted[0], emb.vectors, metric, where=allowed, squares=_squares(emb, apart), about=ranking.about
+    around = bool(
+        apart > 0
+        if examples is not None
+        else (min_distance_m and somewhere) or (apart > 0 and asked["lon"] is not None)
     )
+    wanted = np.asarray(vector if vector is not None else emb.vectors[row], np.float32).reshape(1, -1)
+    if compared or around or where is not None or bbox is not None or len(own) > _FEW_LEFT_OUT:
+        allowed: Mask | None = _allowed(emb, where, bbox)
+        assert allowed is not None
+        allowed[own] = False
+        if examples is not None:
+            examples.clear_around(emb, allowed, apart)
+        elif around:
+            _clear_around(emb, allowed, asked["lon"], asked["lat"], apart, None if exclude_self else row)
+        ranking, count = (
+            index.ranking(wanted, where=allowed, quality=quality),
+            int(np.count_nonzero(allowed)),
+        )
+    else:  # a mask of all places but one costs an index more than its search
+        allowed, count = None, len(emb) - len(own)
+        ranking = _without(index.ranking(wanted, quality=quality), own, len(emb))
+    farthest = np.inf if threshold is None else -threshold if metric == "dot" else threshold
+    rows, distances = spaced(ranking.draw, emb.lonlat, min(k, max(count, 1)), count, apart, farthest)
+    same, background = 0, None
+    if compared:
+        same = _same(emb, wanted[0], row) if examples is None else 0
+        background = Background.of(
+            wanted[0], emb.vectors, metric, where=allowed, squares=_squares(emb, apart), about=ranking.about
+        )
     measure = "product" if metric == "dot" else "distance"
     asked |= {
         "name": None if row is None else emb.names[row], "view": emb.view, "metric": metric, "measure": measure,
-        "min_distance_m": apart, "same_vector": same, "z_by_chance": background.by_chance, "threshold": threshold,
+        "min_distance_m": apart, "same_vector": same, "threshold": threshold,
+        "z_by_chance": None if background is None else background.by_chance,
         "like": list(like) or None, "unlike": list(unlike) or None, "backend": index.backend,
         "recall": index.recall(quality=quality) if index.approximate else None,
     }  # fmt: skip
-    frame = _answer(
-        emb, rows, 0.0 - distances if metric == "dot" else distances, measure, background.z(distances)
-    )
-    frame.attrs["query"] = asked
-    frame.attrs["notes"] = _notes(index, asked, same, len(emb), len(rows), k, count)
-    if vector is not None and threshold is None and (note := background.note(distances)):
-        frame.attrs["notes"].append(note)
-    return frame
+    notes = _notes(index, asked, same, len(emb), len(rows), k, count)
+    if background is not None and vector is not None and threshold is None:
+        notes += [note] if (note := background.note(distances)) else []
+    z = np.full(len(rows), np.nan) if background is None else background.z(distances)
+    return Found(rows, 0.0 - distances if metric == "dot" else distances, z, asked, notes)
+
+
+def _without(ranking: Ranking, own: Rows, total: int) -> Ranking:
+    """A ranking without a few rows, which are drawn and dropped."""
+
+    def draw(k: int) -> tuple[Rows, NDArray[np.float64]]:
+        rows, distances = ranking.draw(min(k + len(own), total))
+        kept = rows != own[0] if len(own) == 1 else ~np.isin(rows, own)
+        return rows[kept][:k], distances[kept][:k]
+
+    return Ranking(draw, ranking.about) if len(own) else ranking
 
 
 def _notes(
@@ -306,15 +387,10 @@ def _tied(same: int, total: int) -> str:
     )
 
 
-def _answer(
-    emb: Embeddings,
-    rows: NDArray[np.int64],
-    values: NDArray[np.float64],
-    measure: str,
-    z: NDArray[np.float64],
-) -> geopandas.GeoDataFrame:
+def _answer(emb: Embeddings, found: Found) -> geopandas.GeoDataFrame:
     import geopandas
 
+    rows = found.rows
     columns = {
         "place_id": emb.place_id[rows],
         "name": emb.names[rows],
@@ -322,7 +398,7 @@ def _answer(
         "lon": emb.lonlat[rows, 0],
         "lat": emb.lonlat[rows, 1],
         "rank": np.arange(1, len(rows) + 1),
-        measure: values,
-        "z": z,
+        found.query["measure"]: found.values,
+        "z": found.z,
     }
     return geopandas.GeoDataFrame(columns, geometry=list(emb.geometry_at(rows)), crs=4326)
