@@ -13,14 +13,17 @@ import pytest
 from placevec.datasets.dataset import Dataset
 from tests.robustness import jobs
 from tests.robustness.commands import Nursery
-from tests.robustness.killing import kill_and_resume
+from tests.robustness.killing import kill_and_resume, kill_and_resume_aimed
 
 KILLS = 3
 
 
 def test_prepare(nursery: Nursery, tmp_path: Path) -> None:
-    tally = kill_and_resume(jobs.prepare(), nursery.run, tmp_path, kills=KILLS, seed=1, info=nursery.run)
-    assert tally.kills == KILLS
+    """While it draws, while it writes, while it renames."""
+    tally = kill_and_resume_aimed(
+        jobs.prepare(), nursery.run, tmp_path, kills=KILLS, seed=1, info=nursery.run
+    )
+    assert tally.hit == {"drawing": 1, "writing": 1, "renaming": 1}
     assert tally.opened + tally.refused + tally.absent == KILLS
 
 
