@@ -10,10 +10,12 @@ import pytest
 
 from placevec.errors import PlacevecError, SourceError
 from placevec.io import files, parquet
+from placevec.io.atomic import sha256_of_file
 from placevec.io.checksums import read_sealed
 from placevec.io.json_documents import read_json
 from placevec.io.tensors import read_tensors
 from placevec.options.fields import toml_options
+from placevec.sources.osm.entities.types import TypeTable
 from placevec.sources.osm.layers import LayerTable
 from placevec.sources.wikidata.dump import read_dump
 from placevec.training.log import read_metrics
@@ -35,6 +37,8 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "options": ("a.toml", toml_options),
     "layers": ("layers.toml", LayerTable.from_toml),
     "dumps": ("dump.json", lambda path: list(read_dump(path, [1]))),
+    "types": ("types.toml", TypeTable.of),
+    "hashes": ("a.bin", sha256_of_file),
     "logs": ("metrics.jsonl", lambda path: read_metrics(path.parent)),
 }
 

@@ -21,6 +21,7 @@ from typing import Any
 from uuid import uuid4
 
 from placevec.errors import OutputError
+from placevec.io.files import refuse_pipe
 
 TEMPORARY_PREFIX = ".tmp-"
 _TEMPORARY = re.compile(r"\.tmp-(?:(\d+)\.([0-9a-f]{4})-)?([0-9a-f]{8})-(.+)", re.DOTALL)
@@ -300,6 +301,7 @@ def _is_written(path: Path, found: re.Match[str]) -> bool:
 
 def sha256_of_file(path: str | os.PathLike[str]) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
+    refuse_pipe(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

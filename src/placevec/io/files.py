@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def check_regular(path: str | Path, what: str = "file") -> Path:
     return path
 
 
-def refuse_pipe(path: str | Path, what: str = "file") -> None:
+def refuse_pipe(path: str | os.PathLike[str], what: str = "file") -> None:
     """SourceError if ``path`` is a pipe or a device; nothing if it is not there, or is a folder."""
     try:
         mode = Path(path).stat().st_mode
