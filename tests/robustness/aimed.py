@@ -26,7 +26,12 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("placevec.io.parquet:ParquetWriter", "close"),
         ("os", "fsync"),
     ),
-    "renaming": (("os", "replace"), ("os", "rename"), ("shutil", "rmtree")),
+    "renaming": (
+        ("os", "replace"),
+        ("os", "rename"),
+        ("shutil", "rmtree"),
+        ("placevec.io.atomic", "_swap"),
+    ),
 }
 """Kind -> functions whose calls are counted: a module, or a class of one, and a name."""
 

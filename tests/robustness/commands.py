@@ -92,6 +92,7 @@ class Nursery:
         packages: Path | None = None,
         aim: Aim | None = None,
         counting: bool = False,
+        said: Path | None = None,
     ) -> Ended:
         """Run ``placevec ARGUMENTS`` in a forked process.
 
@@ -104,6 +105,7 @@ class Nursery:
             packages: a folder of further packages, as pip leaves them.
             aim: the call at which its process group is killed.
             counting: whether its calls are counted.
+            said: where its standard output goes, such as ``/dev/full``; it is not returned then.
         """
         out, err, counts = (Path(self._folder.name) / name for name in ("out", "err", "counts"))
         counts.unlink(missing_ok=True)
@@ -111,7 +113,7 @@ class Nursery:
         pid = self._ask(
             {
                 "arguments": [str(argument) for argument in arguments],
-                "out": str(out),
+                "out": str(said or out),
                 "err": str(err),
                 "folder": str(folder or self._folder.name),
                 "largest_file": largest_file,
@@ -128,7 +130,7 @@ class Nursery:
         code = self._listen()["code"]
         seconds = time.monotonic() - began
         counted = json.loads(counts.read_text()) if counts.exists() else {}
-        return Ended(code, out.read_text("utf-8"), err.read_text("utf-8"), seconds, counted)
+        return Ended(code, "" if said else out.read_text("utf-8"), err.read_text("utf-8"), seconds, counted)
 
     # --- disks ---------------------------------------------------------------------------------------------
 

@@ -206,13 +206,28 @@ def replacing_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def exchange_directory(new: Path, target: Path) -> None:
-    """Rename ``new`` to ``target``; an old ``target`` is removed afterwards."""
+    """Rename ``new`` to ``target``; an old ``target`` is removed afterwards.
+
+    On Linux there is ``target`` at every moment; elsewhere not between two renames.
+    """
     old = _temporary(target)
-    if target.exists():
-        os.replace(target, old)
-    os.replace(new, target)
+    if target.exists() and _swap(new, target):
+        os.replace(new, old)
+    else:
+        if target.exists():
+            os.replace(target, old)
+        os.replace(new, target)
     _flush(target.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _swap(first: Path, second: Path) -> bool:
+    """Exchange two directories in one step (renameat2); False where the system or its disk cannot."""
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of linux/fs.h
+    return call is not None and call(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0
 
 
 def move_files(source: Path, target: Path, names: Iterable[str]) -> None:
