@@ -188,7 +188,7 @@ def _with_chips(
 
     def write(into: Path) -> Joining:
         writer = ChipWriter(into, VIEW, made.inputs, beside=dataset.path)
-        losses = Losses(folder, "chips")
+        losses = Losses(folder, "images")
         with progress.task("Storing chips", total=len(named)) as advance:
             for number, path in named:
                 advance()
