@@ -21,12 +21,15 @@ from rasterio.transform import from_origin
 from placevec import api, embeddings
 from placevec.core import Look
 from placevec.datasets.dataset import Dataset
+from placevec.embeddings import precomputed
 from placevec.errors import PlacevecError
-from placevec.io import parquet
+from placevec.inference.cell_raster import CellRaster, write_cells
+from placevec.io import gdal, parquet
 from placevec.io.checksums import changes
 from placevec.models.files import damage
 from placevec.training.log import damage_of_log
 from placevec.training.state import damage_of_state
+from tests.inference.closed_form import closed_form
 from tests.unsealed import unsealed
 
 FLIPS = 200
@@ -177,3 +180,53 @@ def test_every_flip_in_a_table_of_vectors(helsinki_table: Path, tmp_path: Path) 
     (tmp_path / "none.parquet").write_bytes(b"PAR1")
     assert not api.validate(tmp_path / "none.parquet").usable
     assert not api.validate(tmp_path / "absent.parquet").usable
+
+
+def test_every_flip_in_indexes_and_projections(tmp_path: Path) -> None:
+    """`validate` of the table, of their folder or of one of them finds each; whoever uses one gets the same answer."""
+    draw = np.random.default_rng(0)
+    none = [None] * 300
+    table = embeddings.Embeddings(
+        [str(row) for row in range(300)], draw.normal(size=(300, 8)), draw.uniform(-80, 80, (300, 2)), none, none, "map",
+        embeddings.Provenance("m", "d"),
+    )  # fmt: skip
+    table.save(tmp_path / "e.parquet")
+    api.precompute(tmp_path / "e.parquet", algorithms=["pca"], backend="exact", storage="int8")
+    folder = tmp_path / "e.precomputed"
+    assert len(files_of(folder)) == 4
+    for path in (tmp_path / "e.parquet", folder, *files_of(folder)):
+        assert api.validate(path).problems == []
+    assert api.validate(folder).kind == "precomputed"
+    asked = {"place": "7", "k": 5, "storage": "int8"}
+    before = api.similar(embeddings.load(tmp_path / "e.parquet"), **asked)["distance"].tolist()
+    for path in files_of(folder):
+        for at in flipped(path):
+            assert precomputed.damage(folder), (path, at)
+    for path in files_of(folder):
+        for at in flipped(path, 1):
+            assert not api.validate(tmp_path / "e.parquet").usable
+            after = api.similar(embeddings.load(tmp_path / "e.parquet"), **asked)["distance"].tolist()
+            assert after == before, (path, at)
+    files_of(folder)[0].rename(folder / "other.npy")
+    assert len(api.validate(folder).problems) == 2
+
+
+def test_every_flip_in_predicted_rasters(tmp_path: Path) -> None:
+    """Both writers; a file that another program wrote again is not called as it was written, and opens as before."""
+    place = np.arange(300 * 40).reshape(300, 40) % 7 - 1
+    cells = CellRaster("EPSG:3857", 2.7e6, 8.4e6, 50.0, place)
+    write_cells(
+        cells, {"share": np.random.default_rng(0).random(6)}, tmp_path / "cells.tif", {"ATTRIBUTION": "n"}
+    )
+    closed_form(tmp_path / "model")
+    api.predict(tmp_path / "model", out=tmp_path / "world.tif", classes=["east"], resolution=0.5)
+    for name in ("cells.tif", "world.tif"):
+        path = tmp_path / name
+        assert api.validate(path).problems == []
+        assert api.validate(path).kind == "raster"
+        for at in flipped(path):
+            assert gdal.damage(path), (name, at)
+        with rasterio.open(path, "r+") as file:
+            file.update_tags(MORE="x" * 500)
+        assert "another size" in api.validate(path).problems[0]
+    assert not api.validate(tmp_path / "absent.tif").usable

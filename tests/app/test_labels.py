@@ -62,10 +62,19 @@ def test_names_of_classes_are_checked(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"\xff\xfe\x00", b"", b"place_id,label\na,=1\n"])
 def test_tables_that_are_no_labels_are_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InputError):
-        read_labels(content, {"a"})
+        read_labels(content)
     (tmp_path / "l.csv").write_bytes(content)
     with pytest.raises(InputError, match="move it away"):
         Labels.open(tmp_path / "l.csv", ["a"])
+
+
+def test_labels_of_other_places_stay_in_the_file(tmp_path: Path) -> None:
+    """A table of two towns, opened with the vectors of one: the other's labels are neither shown nor lost."""
+    (tmp_path / "l.csv").write_text("place_id,label\na,park\nz,port\n")
+    labels = Labels.open(tmp_path / "l.csv", ["a", "b"])
+    assert labels.of == {"a": "park"}
+    labels.give(["b"], "quay")
+    assert read_labels((tmp_path / "l.csv").read_bytes()) == {"a": "park", "b": "quay", "z": "port"}
 
 
 def test_labels_are_kept_and_evaluated(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from placevec.embeddings import STAC_EXTENSION, Embeddings, Provenance, concat
+from placevec.embeddings import STAC_EXTENSION, Embeddings, Provenance, columns, concat
 from placevec.errors import EmbeddingsError
+from placevec.geo import parquet_bounds
 
 PROVENANCE = Provenance(
     "a" * 64, "b" * 64, "runs/x", "data/x", "© OpenStreetMap contributors", "2026-01-01T00:00:00Z"
@@ -286,6 +287,27 @@ def test_unspoiled_rewrite_loads(tmp_path: Path) -> None:
     """Shows that the test above fails for its own reason: the rewriting alone is harmless."""
     rewrite(tmp_path / "e.parquet", metadata=GOOD)
     assert_same(Embeddings.load(tmp_path / "e.parquet"), table())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_vectors_that_take_more_than_their_file_can_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: Any
+) -> None:
+    """All alike, in a table that others wrote: refused before there is room for them, also where int8 becomes float32."""
+    monkeypatch.setattr(parquet_bounds, "FREE_BYTES", 2**21)
+    monkeypatch.setattr(columns, "FREE_BYTES", 2**21)
+    emb = replace(table(2, 4096), vectors=np.ones((2, 4096), np.float32))
+    emb.save(tmp_path / "small.parquet", dtype=dtype)
+    assert len(Embeddings.load(tmp_path / "small.parquet")) == 2
+    one = pq.read_table(tmp_path / "small.parquet").slice(0, 1)
+    wide = {"float32": 1000, "int8": 400}[dtype]
+    held = {name: pa.chunked_array([one[name].combine_chunks()] * wide) for name in one.column_names}
+    held["place_id"] = pa.chunked_array([[f"p{row}" for row in range(wide)]])
+    pq.write_table(pa.table(held, schema=one.schema), tmp_path / "e.parquet", compression="zstd")
+    assert (tmp_path / "e.parquet").stat().st_size < 2**16
+    monkeypatch.setattr(columns, "MAX_EXPANSION", 1)
+    with pytest.raises(EmbeddingsError, match="would decompress to"):
+        Embeddings.load(tmp_path / "e.parquet")
 
 
 def test_unknown_type_and_overflow_are_rejected(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from rasterio.warp import transform
 from placevec import api
 from placevec.datasets.dataset import Dataset
 from placevec.errors import UsageError
-from placevec.inference.cell_raster import raster_of, write_cells
+from placevec.inference.cell_raster import _nearest, raster_of, write_cells
 
 
 def cells(out: Path, **how: object) -> Dataset:
@@ -71,3 +71,24 @@ def test_a_pixel_shows_the_polygon_that_holds_its_center_and_points_fill_nothing
     points = api.prepare("mmgr", out=tmp_path / "points", places=tmp_path / "points.csv")
     with pytest.raises(UsageError, match="points, which fill no raster"):
         raster_of(points, np.arange(2))
+
+
+def test_a_pixel_of_points_shows_the_nearest_up_to_the_corner_of_its_cell() -> None:
+    """A lattice on the equator, eight pixels a step. Oracle: the nearest by rounding; nothing beyond three quarters."""
+
+    class Degrees:
+        def transform(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return x, y
+
+    step = 0.001
+    lonlat = np.stack(np.meshgrid(np.arange(4), np.arange(3)), axis=-1).reshape(-1, 2) * step
+    x, y = (np.arange(-4, 8 * count - 3) / 8 * step for count in (4, 3))
+    spacing_m = step * 111_319.49
+    found = _nearest(lonlat, Degrees(), x, y, spacing_m)
+    assert (found >= 0).all(), "corners lie 0.71 of a step from their point"
+    off = np.abs(np.arange(-4, 29) % 8 - 4) > 0  # the middle between two points belongs to either
+    columns, rows = np.clip(np.rint(x / step), 0, 3), np.clip(np.rint(y / step), 0, 2)
+    expected = (rows[:, None] * 4 + columns).astype(int)
+    assert (found == expected)[np.ix_(off[: len(y)], off)].all()
+    beyond = _nearest(lonlat, Degrees(), np.array([3.74, 3.77]) * step, np.array([0.0]), spacing_m)
+    assert beyond.tolist() == [[3, -1]]

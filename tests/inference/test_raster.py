@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +182,20 @@ def test_a_stopped_raster_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
     ]
     assert asked == [256 * 1200, 88 * 1200]
     assert not (tmp_path / ".a.tif.work").exists()
+
+
+def test_whatever_strips_depend_on_tells_them_apart(tmp_path: Path) -> None:
+    """Land, number of cells, area, season, class: strips of an unfinished raster are only used for the same of all."""
+    question, grid = ask(closed_form(tmp_path / "m"), ["north"]), Grid.of(WORLD, 1.0)
+    asked = [
+        raster._inputs(question, grid, None), raster._inputs(question, grid, box(0, 0, 9, 9)),
+        raster._inputs(question, grid, box(0, 0, 9, 8)), raster._inputs(question, Grid.of(WORLD, 0.5), None),
+        raster._inputs(question, Grid.of(Area(-180.0, -90.0, 0.0, 90.0), 0.5), None),
+        raster._inputs(replace(question, year=0.25), grid, None),
+        raster._inputs(replace(question, year=0.75), grid, None),
+        raster._inputs(replace(question, columns=(1,)), grid, None),
+    ]  # fmt: skip
+    assert len({json.dumps(one, sort_keys=True) for one in asked}) == len(asked)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("presence", "east"), ("classes", "north")])

@@ -188,3 +188,24 @@ def test_temporaries_of_a_process_that_lives_stay(tmp_path: Path) -> None:
     process.wait()
     atomic.check_writable(target)
     assert set(tmp_path.iterdir()) == {target, elsewhere}
+
+
+@pytest.mark.parametrize("can_swap", [True, False])
+def test_a_directory_is_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_swap: bool) -> None:
+    """Where the system can (Linux), one of the two is under the name at every moment."""
+    for name, text in (("new", "new"), ("target", "old")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(text)
+    if not can_swap:
+        monkeypatch.setattr(atomic, "_swap", lambda *_: False)
+    there, replace = [], os.replace
+
+    def watched(source: Path, target: Path) -> None:
+        replace(source, target)
+        there.append((tmp_path / "target").exists())
+
+    monkeypatch.setattr(os, "replace", watched)
+    atomic.exchange_directory(tmp_path / "new", tmp_path / "target")
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+    assert (tmp_path / "target" / "file").read_text() == "new"
+    assert all(there) == (can_swap and sys.platform == "linux")

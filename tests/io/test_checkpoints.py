@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,16 @@ def test_afterwards_torch_still_rejects_numpy(tmp_path: Path) -> None:
     assert read_checkpoint(file) == {"a": 1}
     with pytest.raises(Exception, match="numpy"):
         torch.load(file, weights_only=True)
+
+
+def test_a_compressed_checkpoint_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    """A whole one, packed again: torch would unpack it, whatever it becomes."""
+    with (
+        zipfile.ZipFile(saved({"a": torch.zeros(8)}, tmp_path / "a.pt")) as plain,
+        zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in plain.namelist():
+            packed.writestr(entry, plain.read(entry))
+    assert read_checkpoint(tmp_path / "a.pt")["a"].shape == (8,)
+    with pytest.raises(PlacevecError, match="is compressed"):
+        read_checkpoint(tmp_path / "b.pt")

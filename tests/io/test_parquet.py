@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from placevec.errors import SourceError
-from placevec.io import parquet
+from placevec.io import checksums, parquet
 
 TABLE = pa.table({"a": list(range(40)), "b": [f"x{number % 3}" for number in range(40)]})
 
@@ -66,7 +66,7 @@ def test_long_footers_and_blocks_at_their_edges(tmp_path: Path, monkeypatch: pyt
     assert parquet.damage(tmp_path / "a.parquet") is None
     parquet.write_table(TABLE, tmp_path / "b.parquet")
     for size in (7, 13, 64):
-        monkeypatch.setattr(parquet, "_CHUNK", size)
+        monkeypatch.setattr(checksums, "_CHUNK", size)
         assert parquet.damage(tmp_path / "b.parquet") is None
 
 

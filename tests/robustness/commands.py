@@ -11,9 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.robustness.aimed import Aim
 
 ROOT = Path(__file__).resolve().parents[2]
 _SINGLE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100"}
@@ -21,12 +24,20 @@ _SINGLE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100"
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code (negative: the signal), what it wrote, how many seconds it took."""
+    """How a command ended.
+
+    Attributes:
+        code: its exit code; negative: the signal.
+        out, err: what it wrote.
+        seconds: how long it took.
+        counts: kind -> number of calls, if they were counted and it was not killed, see `tests.robustness.aimed`.
+    """
 
     code: int
     out: str
     err: str
     seconds: float
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def killed(self) -> bool:
@@ -79,6 +90,9 @@ class Nursery:
         largest_file: int | None = None,
         embed_part: int | None = None,
         packages: Path | None = None,
+        aim: Aim | None = None,
+        counting: bool = False,
+        said: Path | None = None,
     ) -> Ended:
         """Run ``placevec ARGUMENTS`` in a forked process.
 
@@ -89,18 +103,24 @@ class Nursery:
             largest_file: bytes that a file may have (RLIMIT_FSIZE).
             embed_part: places that `placevec embed` finishes at a time.
             packages: a folder of further packages, as pip leaves them.
+            aim: the call at which its process group is killed.
+            counting: whether its calls are counted.
+            said: where its standard output goes, such as ``/dev/full``; it is not returned then.
         """
-        out, err = (Path(self._folder.name) / name for name in ("out", "err"))
+        out, err, counts = (Path(self._folder.name) / name for name in ("out", "err", "counts"))
+        counts.unlink(missing_ok=True)
         began = time.monotonic()
         pid = self._ask(
             {
                 "arguments": [str(argument) for argument in arguments],
-                "out": str(out),
+                "out": str(said or out),
                 "err": str(err),
                 "folder": str(folder or self._folder.name),
                 "largest_file": largest_file,
                 "embed_part": embed_part,
                 "packages": str(packages or ""),
+                "aim": aim,
+                "counts": str(counts) if counting or aim is not None else None,
             }
         )["pid"]
         assert self._process.stdout is not None
@@ -109,7 +129,8 @@ class Nursery:
                 os.killpg(pid, signal.SIGKILL)
         code = self._listen()["code"]
         seconds = time.monotonic() - began
-        return Ended(code, out.read_text("utf-8"), err.read_text("utf-8"), seconds)
+        counted = json.loads(counts.read_text()) if counts.exists() else {}
+        return Ended(code, "" if said else out.read_text("utf-8"), err.read_text("utf-8"), seconds, counted)
 
     # --- disks ---------------------------------------------------------------------------------------------
 

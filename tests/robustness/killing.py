@@ -1,24 +1,37 @@
 """Killing a command again and again until it has been killed often enough, and holding what it makes to the truth.
 
 The truth is the output of the same command without a kill. Moments are drawn from a seed, uniformly over the time
-that took. Whenever a run gets to its end before its moment, its output is compared and the next starts afresh.
+that took, or aimed: uniformly over the calls that draw, that write and that rename, in turn. Whenever a run gets to its
+end before its moment, its output is compared and the next starts afresh.
 """
 
 from __future__ import annotations
 
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.robustness.aimed import KINDS, Aim
 from tests.robustness.commands import Ended, refused
 from tests.robustness.content import leftovers
 
 
 class Runner(Protocol):
     def __call__(self, *arguments: object, kill_after: float | None = None) -> Ended: ...
+
+
+class AimedRunner(Runner, Protocol):
+    def __call__(
+        self,
+        *arguments: object,
+        kill_after: float | None = None,
+        aim: Aim | None = None,
+        counting: bool = False,
+    ) -> Ended: ...
 
 
 @dataclass(frozen=True)
@@ -53,11 +66,16 @@ class Tally:
     refused: int = 0
     absent: int = 0
     compared: int = 0
-    moments: list[float] = field(default_factory=list)
+    moments: list[object] = field(default_factory=list)
+    hit: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
+        how = (
+            ", ".join(f"{count} while {kind}" for kind, count in self.hit.items())
+            or f"over {self.seconds:.2f} s"
+        )
         return (
-            f"{self.name}: {self.kills} kills over {self.seconds:.2f} s; afterwards {self.opened} outputs opened, "
+            f"{self.name}: {self.kills} kills {how}; afterwards {self.opened} outputs opened, "
             f"{self.refused} were refused in one line, {self.absent} were not yet there; {self.compared} resumed to "
             "the end, all identical to the uninterrupted one"
         )
@@ -67,12 +85,52 @@ def kill_and_resume(job: Job, run: Runner, folder: Path, *, kills: int, seed: in
     """Kill ``job`` ``kills`` times; AssertionError where anything is lost, left over or different."""
     tally = Tally(job.name)
     expected, tally.seconds = _whole(job, run, folder / "whole", times=1 if kills < 10 else 3)
+    draw = random.Random(f"{job.name} {seed}")
+
+    def strike(arguments: list[object]) -> tuple[object, Ended]:
+        moment = draw.uniform(0.0, tally.seconds)
+        return moment, run(*arguments, kill_after=moment)
+
+    return _torment(job, run, folder, kills, info, expected, tally, strike)
+
+
+def kill_and_resume_aimed(
+    job: Job, run: AimedRunner, folder: Path, *, kills: int, seed: int, info: Runner
+) -> Tally:
+    """`kill_and_resume`, with kills while drawing, writing and renaming in turn; each of them hits."""
+    tally = Tally(f"{job.name}, aimed")
+    expected, tally.seconds = _whole(job, run, folder / "whole", times=1)
+    _start_afresh(job, folder / "counted")
+    counts = run(*job.arguments(folder / "counted" / job.output), counting=True).counts
+    shutil.rmtree(folder / "counted")
+    kinds = [kind for kind in KINDS if counts.get(kind)]
+    assert kinds, "nothing of what is aimed at is ever called"
+    draw = random.Random(f"{job.name} {seed}")
+
+    def strike(arguments: list[object]) -> tuple[object, Ended]:
+        kind = min(kinds, key=lambda one: tally.hit[one])
+        aim = (kind, draw.randint(1, counts[kind]), draw.random() < 0.5)
+        ended = run(*arguments, aim=aim)
+        tally.hit[kind] += ended.killed
+        return aim, ended
+
+    return _torment(job, run, folder, kills, info, expected, tally, strike)
+
+
+def _torment(
+    job: Job,
+    run: Runner,
+    folder: Path,
+    kills: int,
+    info: Runner,
+    expected: dict[str, Any],
+    tally: Tally,
+    strike: Callable[[list[object]], tuple[object, Ended]],
+) -> Tally:
     here = folder / "killed"
     _start_afresh(job, here)
-    random_ = random.Random(f"{job.name} {seed}")
     while tally.kills < kills:
-        moment = random_.uniform(0.0, tally.seconds)
-        ended = run(*job.arguments(here / job.output), kill_after=moment)
+        moment, ended = strike(job.arguments(here / job.output))
         if ended.killed:
             tally.kills += 1
             tally.moments.append(moment)

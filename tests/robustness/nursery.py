@@ -14,9 +14,10 @@ import os
 import resource
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
-from tests.robustness import namespace
+from tests.robustness import aimed, namespace
 
 PRELOADED = (
     "torch", "torch._dynamo", "accelerate", "torch.utils.tensorboard", "safetensors.torch", "PIL.ImageOps", "pandas",
@@ -54,6 +55,19 @@ def _prepare_child(request: dict[str, Any]) -> None:
         parts.EMBED_PART = request["embed_part"]
 
 
+def _run(request: dict[str, Any]) -> int | None:
+    """The exit code of a command, in a child."""
+    from placevec.cli import main
+
+    if request["counts"] is None:
+        return main(request["arguments"])
+    aim = request["aim"]
+    counts = aimed.watch(None if aim is None else tuple(aim))
+    code = main(request["arguments"])
+    Path(request["counts"]).write_text(json.dumps(counts))
+    return code
+
+
 def _serve() -> int | None:
     """Answer requests until there are no more; in a child, the exit code of its command."""
     for line in sys.stdin:
@@ -68,9 +82,7 @@ def _serve() -> int | None:
         pid = os.fork()
         if pid == 0:
             _prepare_child(request)
-            from placevec.cli import main
-
-            return main(request["arguments"])
+            return _run(request)
         with contextlib.suppress(OSError):  # the child does it too, whoever comes first
             os.setpgid(pid, pid)
         _answer({"pid": pid})

@@ -1,6 +1,6 @@
 """``make soak``: the kills of `test_killed.py`, fifty of each and of more kinds; prints what happened.
 
-python -m tests.robustness.soak --kills 50 --seed 0
+python -m tests.robustness.soak --kills 50 --seed 0 [--aimed]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.robustness import jobs
 from tests.robustness.commands import Nursery, fresh
-from tests.robustness.killing import Job, Runner, Tally, kill_and_resume
+from tests.robustness.killing import Job, Runner, Tally, kill_and_resume, kill_and_resume_aimed
 
 EMBED_PART = 512
 """Places that are embedded at a time, so that an embedding has a dozen parts."""
@@ -66,16 +66,34 @@ def soak(folder: Path, kills: int, seed: int) -> list[Tally]:
     return tallies
 
 
+def soak_aimed(folder: Path, kills: int, seed: int) -> list[Tally]:
+    """`prepare` alone, with kills while it draws, writes and renames: of one shard, of four, and over an old dataset."""
+    nursery, old = Nursery(), folder / "old"
+    made = nursery.run("prepare", "loc2vec", *jobs.PLACES, "--spacing", 90, "--out", old)
+    assert made.code == 0, made.err
+    tallies = []
+    for job in (jobs.prepare(), jobs.prepare(zoom=20), jobs.prepare_again(old)):
+        tallies.append(
+            kill_and_resume_aimed(job, nursery.run, folder / "now", kills=kills, seed=seed, info=nursery.run)
+        )
+        print(tallies[-1], flush=True)
+    nursery.close()
+    return tallies
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description="Kill placevec's commands at random moments, resume, compare."
     )
     parser.add_argument("--kills", type=int, default=50, help="of each command (50)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
+    parser.add_argument(
+        "--aimed", action="store_true", help="kills of prepare alone, while it draws, writes and renames"
+    )
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="placevec-soak-") as folder:
-        tallies = soak(Path(folder), options.kills, options.seed)
+        tallies = (soak_aimed if options.aimed else soak)(Path(folder), options.kills, options.seed)
     kills = sum(tally.kills for tally in tallies)
     compared = sum(tally.compared for tally in tallies)
     print(

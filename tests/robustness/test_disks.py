@@ -6,8 +6,6 @@ The disks are real ones: file systems in memory of so many kilobytes, and read-o
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +15,7 @@ import pytest
 from placevec.datasets.dataset import Dataset
 from tests.inference.closed_form import closed_form
 from tests.robustness import content, jobs
-from tests.robustness.commands import Nursery, fresh, refused
+from tests.robustness.commands import Nursery, refused
 from tests.robustness.killing import Job
 
 ROOMY = 60_000
@@ -129,16 +127,14 @@ def test_files_that_may_not_grow(
     assert content.leftovers(tmp_path) == []
 
 
-def test_standard_output_on_a_full_disk(helsinki_pbf: Path) -> None:
+def test_standard_output_on_a_full_disk(nursery: Nursery, helsinki_pbf: Path) -> None:
     """A result that could not be written is no success."""
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    command = [str(Path(sys.executable).with_name("placevec")), "info", str(helsinki_pbf), "--json"]
-    with open("/dev/full", "w") as full:
-        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("placevec: cannot write: no space left on device")
-    assert len(ended.stderr.splitlines()) == 1
+    ended = nursery.run("info", helsinki_pbf, "--json", said=Path("/dev/full"))
+    assert ended.code == 1
+    assert ended.err.startswith("placevec: cannot write: no space left on device")
+    assert len(ended.err.splitlines()) == 1
 
 
 def _commands(out: Path, dataset: Path, run: Path, table: Path, options: Path) -> list[list[object]]:
@@ -210,7 +206,7 @@ def test_places_that_take_no_files(
     assert (tmp_path / "file").read_text() == "mine"
     refused(nursery.run("explore", quick_table, "--html", tmp_path), "is a directory")
     refused(nursery.run("prepare", "loc2vec", *jobs.PLACES, "--out", tmp_path / "file"), "file")
-    refused(fresh("prepare", "loc2vec", *jobs.PLACES, "--out", "/proc/x"), "/proc/x")
+    refused(nursery.run("prepare", "loc2vec", *jobs.PLACES, "--out", "/proc/x"), "/proc/x")
 
 
 def test_pipes_and_links_are_not_replaced(nursery: Nursery, quick_table: Path, tmp_path: Path) -> None:

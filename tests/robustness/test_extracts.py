@@ -81,8 +81,6 @@ def test_in_a_process_of_its_own(helsinki_pbf: Path, tmp_path: Path) -> None:
     ended = fresh("info", "cut.osm.pbf", folder=tmp_path)
     refused(ended, "cut.osm.pbf", "truncated")
     assert ended.out == ""
-    ended = fresh("prepare", "loc2vec", "--osm", "none.osm.pbf", "--out", "data", "-q", folder=tmp_path)
-    refused(ended, "none.osm.pbf")
     assert [path.name for path in tmp_path.iterdir()] == ["cut.osm.pbf"]
 
 

@@ -18,7 +18,7 @@ from placevec.inference.embed import inputs_of_parts
 from placevec.io.jobs import Job
 from placevec.models.model import Model
 from tests.robustness import content, jobs
-from tests.robustness.commands import Nursery, fresh, refused
+from tests.robustness.commands import Nursery, refused
 from tests.robustness.pickles import in_numpy_file, telltale
 from tests.unsealed import unsealed
 
@@ -160,7 +160,6 @@ def test_pickles_in_the_place_of_models_and_states(
     for name in ("evil.pt", "evil.pkl", "evil.ckpt"):
         (tmp_path / name).write_bytes(evil)
         refused(nursery.run("embed", tmp_path / name, data, "-o", tmp_path / "e.parquet"), "pickle")
-    refused(fresh("embed", tmp_path / "evil.pt", data, "-o", tmp_path / "e.parquet"), "pickle")
     (state,) = (run / "state").iterdir()
     resume = jobs.train(data, options).arguments(run)
     for path in (

@@ -198,6 +198,8 @@ def test_resuming_with_other_options_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"data was 1, now 2"):
         recipe, views = toy_recipe()
         train(recipe, views, tmp_path, OPTIONS, config={"data": 2}, save=lambda folder: None, resume=True)
+    with pytest.raises(ModelError, match=r"seed was 3, now 4"):
+        run(tmp_path, replace(OPTIONS, seed=4), resume=True)
 
 
 def test_a_damaged_state_is_one_clear_error(tmp_path: Path) -> None:
@@ -205,7 +207,9 @@ def test_a_damaged_state_is_one_clear_error(tmp_path: Path) -> None:
     state = newest_state(tmp_path / "state")
     assert state is not None
     whole = (state / "tensors.safetensors").read_bytes()
-    for content in (b"", whole[: len(whole) // 2], b"\x80\x04pickle"):
+    flipped = bytearray(whole)
+    flipped[-3] ^= 4  # of a weight: as many tensors, of the same shapes
+    for content in (b"", whole[: len(whole) // 2], b"\x80\x04pickle", bytes(flipped)):
         (state / "tensors.safetensors").write_bytes(content)
         with pytest.raises(ModelError, match="damaged"):
             run(tmp_path, resume=True)

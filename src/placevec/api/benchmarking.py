@@ -126,8 +126,11 @@ def benchmark_encoders(
             found.append(planning.taken(catalog.task_of(name, data), points, split))
             advance(1, note=name)
         for file in files:
-            found.append(planning.taken(points_task(file, label, block_m), points, split))
-            advance(1, note=found[-1].name)
+            task = points_task(file, label, block_m)
+            for note in task.notes:
+                progress.say(f"Note: {Path(file).name}: {note}")
+            found.append(planning.taken(task, points, split))
+            advance(1, note=task.name)
     if len({task.name for task in found}) < len(found):
         raise UsageError("two tasks have the same name: rename a file")
     held = running.Benchmark(found, rivals, out, chosen_probes, chosen_schemes, seeds, folds)

@@ -11,6 +11,7 @@ from placevec.api.asking import model_behind, vectors_of_texts, view_of_images
 from placevec.api.inputs import PathLike, Vectors, load_embeddings, recorded_dataset, window_m
 from placevec.errors import InputError, UsageError
 from placevec.io import atomic
+from placevec.io.files import read_text
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, Reads, checked_keywords
 from placevec.options.choices import Reduction
@@ -45,7 +46,7 @@ def read_queries(value: Any) -> tuple[str, ...]:
             texts += str(one).split(";")
             continue
         try:
-            texts += Path(one).read_text("utf-8").splitlines()
+            texts += read_text(one, "list of queries").splitlines()
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read the queries in {one}: {error}") from error
     return checked_queries([text for text in texts if text.strip()])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from placevec.errors import InputError, UsageError
 from placevec.io import atomic
+from placevec.io.files import read_text
 from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def read_types(value: Any) -> tuple[str, ...]:
         return tuple(dict.fromkeys(entry.name for entry in TypeTable.of(given[0]).entries))
     if len(given) == 1 and Path(given[0]).suffix.lower() == ".txt":
         try:
-            given = [line for line in Path(given[0]).read_text("utf-8").splitlines() if line.strip()]
+            given = [line for line in read_text(given[0], "list of types").splitlines() if line.strip()]
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read the types in {given[0]}: {error}") from error
     else:

@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 def validate(
     path: PathLike, *, zoom: int | None = None, scheme: Rows = "auto", progress: Progress = SILENT
 ) -> Validation:
-    """Check whether tiles or a dataset are usable, and every byte of a dataset, run, model or table; writes nothing.
+    """Check whether tiles or a dataset are usable, and every byte of a dataset, run, model, table or raster; writes
+    nothing.
 
     Args:
-        path: Folder of tiles, MBTiles (a file or a folder of them), a dataset, a run, a model or a table of vectors.
+        path: Folder of tiles, MBTiles (a file or a folder of them), a dataset, a run, a model, a table of vectors (with
+            its indexes and projections), or a predicted raster.
         zoom: Zoom to check, if there are several.
         scheme: Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: from metadata files).
         progress: Receives progress reports.
     """
+    from placevec.embeddings.precomputed import FOLDER
     from placevec.models.files import CONFIG, shipped
     from placevec.preparation.validate import Validation
     from placevec.preparation.validate import validate as look_through
@@ -37,6 +40,10 @@ def validate(
         found, check = Validation(str(path), "run" if is_run else "model"), _model
     elif folder.suffix in (".parquet", ".geoparquet"):
         found, check = Validation(str(path), "table"), _table
+    elif folder.suffix in (".tif", ".tiff"):
+        found, check = Validation(str(path), "raster"), _raster
+    elif folder.name.endswith(FOLDER) or (folder.parent.name.endswith(FOLDER) and folder.is_file()):
+        found, check = Validation(str(path), "precomputed"), _precomputed
     else:
         return look_through(path, zoom=zoom, scheme=scheme, progress=progress)
     try:
@@ -69,8 +76,9 @@ def _model(path: Path, found: Validation) -> None:
 
 
 def _table(path: Path, found: Validation) -> None:
-    """A table of vectors, or another table of placevec, such as predictions or a split."""
+    """A table of vectors with what is precomputed for it, or another table, such as predictions or a split."""
     from placevec import embeddings
+    from placevec.embeddings import precomputed
     from placevec.geo.geoparquet import read_summary
     from placevec.io import parquet
     from placevec.io.files import check_regular
@@ -83,7 +91,27 @@ def _table(path: Path, found: Validation) -> None:
     if b"placevec" not in (schema.metadata or {}):
         return
     found.kind = "embeddings"
+    if (beside := path.with_name(path.stem + precomputed.FOLDER)).is_dir():
+        found.problems += precomputed.damage(beside)
     try:
         embeddings.load(path)
     except PlacevecError as error:
         raise SourceError(str(error)) from error
+
+
+def _precomputed(path: Path, found: Validation) -> None:
+    """The indexes and projections of a table: their folder, or a file in it."""
+    from placevec.embeddings import precomputed
+
+    if not path.exists():
+        raise SourceError(f"{path} does not exist")
+    found.problems += precomputed.damage(path if path.is_dir() else path.parent)
+
+
+def _raster(path: Path, found: Validation) -> None:
+    """A predicted raster."""
+    from placevec.io import gdal
+    from placevec.io.files import check_regular
+
+    if problem := gdal.damage(check_regular(path, "raster")):
+        found.problems.append(f"{path} is damaged, or was not written by placevec: {problem}")

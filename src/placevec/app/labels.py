@@ -35,23 +35,27 @@ class Labels:
         path: CSV file with the columns place_id and label.
         of: place_id -> class.
         problem: why the file could not be written last time; empty if it was.
+        others: labels of places that are not here; they stay in the file.
     """
 
     path: Path
     of: dict[str, str] = field(default_factory=dict)
     problem: str = ""
+    others: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def open(cls, path: Path, places: Sequence[str]) -> Labels:
-        """The labels in a file, if there is one; those of other places are kept out.
+        """The labels in a file, if there is one; those of other places are not shown, and stay in it.
 
         InputError if it is not a table of labels.
         """
         labels = cls(path)
         if path.exists():
             try:
-                labels.of = read_labels(path.read_bytes(), set(places))
+                held, known = read_labels(path.read_bytes()), set(places)
+                labels.of = {place: label for place, label in held.items() if place in known}
+                labels.others = {place: label for place, label in held.items() if place not in known}
             except (OSError, InputError) as error:
                 raise InputError(f"{path} is not a table of labels: {error}; move it away") from error
         return labels
@@ -88,7 +92,7 @@ class Labels:
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["place_id", "label"])
-        writer.writerows(sorted(self.of.items()))
+        writer.writerows(sorted({**self.others, **self.of}.items()))
         return file.getvalue().encode("utf-8", "surrogatepass")
 
 
@@ -106,12 +110,12 @@ def checked_class(name: str) -> str:
     return name
 
 
-def read_labels(content: bytes, places: set[str]) -> dict[str, str]:
-    """place_id -> class from a CSV with these two columns, of the places that are known.
+def read_labels(content: bytes) -> dict[str, str]:
+    """place_id -> class from a CSV with these two columns; rows without a label are none.
 
     InputError if it is not one.
 
-    >>> read_labels(b"place_id,label\\na,park\\nb,\\nz,park\\n", {"a", "b"})
+    >>> read_labels(b"place_id,label\\na,park\\nb,\\n")
     {'a': 'park'}
     """
     try:
@@ -121,7 +125,7 @@ def read_labels(content: bytes, places: set[str]) -> dict[str, str]:
         return {
             row["place_id"]: checked_class(row["label"])
             for row in rows
-            if row["place_id"] in places and row["label"] and row["label"].strip()
+            if row["place_id"] and row["label"] and row["label"].strip()
         }
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"it is not a CSV of UTF-8: {error}") from error

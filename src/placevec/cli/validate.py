@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 HELP = """\
 Of tiles and datasets, prints layers, tiles per layer, common coordinates and the shapes of a sample batch. Of datasets,
-runs, models and tables of vectors, verifies every file. Prints every problem; the exit code is 1 if there is one.
+runs, models, tables of vectors with their indexes, and predicted rasters, verifies every file. Prints every problem; the
+exit code is 1 if there is one.
 
 For example:
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from os import PathLike
+from os import PathLike, fspath, stat
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from placevec.embeddings.provenance import Provenance
 from placevec.errors import EmbeddingsError, InputError, SourceError, other_schema
 from placevec.geo import Floats
 from placevec.geo.geoparquet import geometry_of
+from placevec.geo.parquet_bounds import FREE_BYTES, MAX_EXPANSION, check_unpacked
 from placevec.io import parquet
 from placevec.options.choices import StoredType
 
@@ -144,12 +145,14 @@ def stream_vectors(
         SourceError: the file is damaged.
     """
     try:
+        check_unpacked(fspath(path), ["embedding"])
         with parquet.opened(path, buffer_size=2**20, pre_buffer=False) as file:
             kind = file.schema_arrow.field("embedding").type
             if not pa.types.is_fixed_size_list(kind) or kind.value_type not in STORED.values():
                 raise EmbeddingsError(
                     f"column embedding must be a fixed-size list of float32, float16 or int8; it is {kind}"
                 )
+            _check_room(path, views, rows, count, int(kind.list_size))
             found = [
                 _room(view, kind, count if own is None else len(own))
                 for view, own in zip(views, rows, strict=True)
@@ -169,6 +172,25 @@ def stream_vectors(
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SourceError(f"{path} is not a Parquet table of embeddings, or is damaged") from error
     return found
+
+
+def _check_room(
+    path: str | PathLike[str],
+    views: Sequence[ViewColumn],
+    rows: Sequence[NDArray[np.int64] | None],
+    count: int,
+    width: int,
+) -> None:
+    """SourceError if the vectors, as float32, take more than any table of the file's size holds."""
+    wanted = sum(
+        4 * (view.dim or width) * (count if own is None else len(own))
+        for view, own in zip(views, rows, strict=True)
+    )
+    size = stat(path).st_size
+    if wanted > FREE_BYTES + MAX_EXPANSION * size:
+        raise SourceError(
+            f"{path} has {size:,} bytes but would decompress to vectors of {wanted:,} bytes, which is implausible"
+        )
 
 
 def _room(view: ViewColumn, kind: pa.DataType, count: int) -> NDArray[np.float32]:

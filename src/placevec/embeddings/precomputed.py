@@ -7,6 +7,7 @@ is found when it is read.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +18,8 @@ from placevec._version import __version__
 from placevec.embeddings.table import Embeddings
 from placevec.errors import EmbeddingsError, other_schema
 from placevec.io import atomic
-from placevec.io.json_documents import check, read_json
+from placevec.io.checksums import OWN, read_sealed, write_sealed
+from placevec.io.json_documents import check
 from placevec.io.progress import printable
 
 SCHEMA = 1
@@ -67,7 +69,7 @@ def write(
         "schema": SCHEMA, "placevec": __version__, "view": emb.view, "places": len(emb), "dim": emb.dim,
         "vectors": emb.content_hash, "bytes": path.stat().st_size, "sha256": atomic.sha256_of_file(path),
     }  # fmt: skip
-    atomic.write_json(facts, {**told, **more})
+    write_sealed(facts, {**told, **more})
     return path
 
 
@@ -84,7 +86,7 @@ def read(facts: Path, ending: str, more: Mapping[str, Any]) -> tuple[Path, dict[
     """
     shown = printable(str(facts))
     try:
-        told = read_json(facts)
+        told = read_sealed(facts)
         version = told.get("schema") if isinstance(told, dict) else None
         if version != SCHEMA:
             raise EmbeddingsError(other_schema(shown, version, SCHEMA, "it has to be computed again"))
@@ -103,3 +105,23 @@ def read(facts: Path, ending: str, more: Mapping[str, Any]) -> tuple[Path, dict[
     except OSError as error:
         raise EmbeddingsError(f"{printable(str(path))} cannot be read: {error.strerror}") from error
     return path, dict(told)
+
+
+def damage(folder: Path) -> list[str]:
+    """What is wrong with the bytes of all that is precomputed in a folder, one line each; empty if nothing is."""
+    problems, known = [], set()
+    for facts in sorted(folder.glob("*.json")):
+        others = [path for path in folder.glob(f"{glob.escape(facts.stem)}.*") if path != facts]
+        known |= {facts, *others}
+        try:
+            if len(others) != 1:
+                raise EmbeddingsError(f"{printable(str(facts))} has no file beside it")
+            _, told = read(facts, others[0].suffix, {})
+            if OWN not in told:
+                problems.append(f"{printable(str(facts))} has lost its checksum")
+        except EmbeddingsError as error:
+            problems.append(str(error))
+    for path in sorted(set(folder.iterdir()) - known):
+        if not path.name.startswith("."):
+            problems.append(f"{printable(str(path))} has no {path.stem}.json beside it: compute it again")
+    return problems

@@ -222,11 +222,11 @@ def classes_task(
         )
     chosen = np.flatnonzero(known & np.isin(np.where(known, texts, ""), kept))
     target, classes = classes_of(texts[chosen])
-    notes = _left_out(dict(zip(found.tolist(), counts.tolist(), strict=True)), MIN_PLACES)
+    notes = rare_classes(dict(zip(found.tolist(), counts.tolist(), strict=True)), MIN_PLACES)
     return Task(name, kind, target, rows[chosen], classes, leaks, description=description, notes=notes)
 
 
-def _left_out(counts: Mapping[str, int], fewest: int, shown: int = 5) -> tuple[str, ...]:
+def rare_classes(counts: Mapping[str, int], fewest: int, shown: int = 5) -> tuple[str, ...]:
     """A note on the classes that are too rare, if any."""
     rare = sorted(((count, name) for name, count in counts.items() if count < fewest), reverse=True)
     if not rare:

@@ -24,6 +24,7 @@ from placevec.evaluation.label_columns import (
 )
 from placevec.evaluation.label_rows import rows_of_places
 from placevec.evaluation.tasks import (
+    MIN_OF_A_CLASS,
     MIN_PLACES,
     WORLD_BLOCK_M,
     Kind,
@@ -31,6 +32,7 @@ from placevec.evaluation.tasks import (
     classes_of,
     classes_task,
     point_task,
+    rare_classes,
     with_common_classes,
 )
 from placevec.geo import Floats, Ints, to_ecef
@@ -124,14 +126,26 @@ def points_task(path: str | Path, label: str | None = None, block_m: float | Non
     if len(values) == 0:
         raise EvaluationError(f"{path.name}: no row has coordinates and a {column}")
     name = re.sub(r"[^A-Za-z0-9]+", "-", path.stem).strip("-")[:60] or "own"
+    lost = int((~known).sum())
     about: dict[str, Any] = {
         "block_m": _block_of(lonlat) if block_m is None else block_m,
         "description": f"{column} of {path.name}",
+        "notes": (
+            *points.notes,
+            *(
+                [f"{lost:,} of {len(known):,} rows lack coordinates or a {column} and are left out"]
+                if lost
+                else []
+            ),
+        ),
     }
     if are_numbers(column, values):
         return point_task(name, "regression", lonlat, numbers_of(column, values), **about)
     target, names = classes_of(texts_of(column, values, MAX_CLASSES_ASKED_FOR))
-    return with_common_classes(point_task(name, "classification", lonlat, target, names, **about))
+    task = point_task(name, "classification", lonlat, target, names, **about)
+    return with_common_classes(
+        replace(task, notes=(*task.notes, *rare_classes(task.counts(), MIN_OF_A_CLASS)))
+    )
 
 
 def _label_column(columns: list[str], label: str | None, path: Path) -> str:

@@ -149,11 +149,12 @@ def write_cells(raster: CellRaster, bands: Mapping[str, Floats], path: Path, tag
         "nodata": float("nan"), "transform": from_origin(raster.west, raster.north, raster.size, raster.size),
         "compress": "deflate", "predictor": 3,
     }  # fmt: skip
-    with replacing(path) as temporary, gdal.opened(temporary, "w", **profile) as file:
-        file.update_tags(
-            **{name: tag(text) for name, text in tags.items()}, SOFTWARE=f"placevec {__version__}"
-        )
-        for band, (name, values) in enumerate(bands.items(), 1):
-            with gdal.writing(temporary):
-                file.write(raster.of(values), band)
-            file.set_band_description(band, tag(name))
+    about = {name: tag(text) for name, text in tags.items()}
+    with replacing(path) as temporary:
+        with gdal.opened(temporary, "w", **profile) as file:
+            file.update_tags(**about, SOFTWARE=f"placevec {__version__}", **gdal.CHECKSUM)
+            for band, (name, values) in enumerate(bands.items(), 1):
+                with gdal.writing(temporary):
+                    file.write(raster.of(values), band)
+                file.set_band_description(band, tag(name))
+        gdal.seal(temporary)

@@ -100,7 +100,7 @@ def _write(
     lowest, highest = np.inf, -np.inf
     with replacing(path) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
         with gdal.opened(temporary, "w", **_profile(question, grid)) as file:
-            file.update_tags(**_tags(question))
+            file.update_tags(**_tags(question), **gdal.CHECKSUM)
             for band, name in enumerate(question.names, 1):
                 file.set_band_description(band, tag(name))
                 file.update_tags(band, CLASS=tag(name))
@@ -114,6 +114,7 @@ def _write(
             with warnings.catch_warnings(), gdal.opened(temporary, "r+") as file, gdal.writing(temporary):
                 warnings.simplefilter("ignore")
                 file.build_overviews(factors, Resampling.average)
+        gdal.seal(temporary)
     return (lowest, highest) if np.isfinite(lowest) else (np.nan, np.nan)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from uuid import uuid4
 
 from placevec.errors import OutputError
+from placevec.io.files import refuse_pipe
 
 TEMPORARY_PREFIX = ".tmp-"
 _TEMPORARY = re.compile(r"\.tmp-(?:(\d+)\.([0-9a-f]{4})-)?([0-9a-f]{8})-(.+)", re.DOTALL)
@@ -205,13 +206,28 @@ def replacing_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def exchange_directory(new: Path, target: Path) -> None:
-    """Rename ``new`` to ``target``; an old ``target`` is removed afterwards."""
+    """Rename ``new`` to ``target``; an old ``target`` is removed afterwards.
+
+    On Linux there is ``target`` at every moment; elsewhere not between two renames.
+    """
     old = _temporary(target)
-    if target.exists():
-        os.replace(target, old)
-    os.replace(new, target)
+    if target.exists() and _swap(new, target):
+        os.replace(new, old)
+    else:
+        if target.exists():
+            os.replace(target, old)
+        os.replace(new, target)
     _flush(target.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _swap(first: Path, second: Path) -> bool:
+    """Exchange two directories in one step (renameat2); False where the system or its disk cannot."""
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of linux/fs.h
+    return call is not None and call(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0
 
 
 def move_files(source: Path, target: Path, names: Iterable[str]) -> None:
@@ -300,6 +316,7 @@ def _is_written(path: Path, found: re.Match[str]) -> bool:
 
 def sha256_of_file(path: str | os.PathLike[str]) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
+    refuse_pipe(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -9,12 +9,13 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from placevec.io import atomic
+from placevec.io.files import refuse_pipe
 from placevec.io.json_documents import parse_json
 
 OWN = "checksum_of_this_file"
@@ -32,6 +33,30 @@ def crc32_of_file(path: str | os.PathLike[str], size: int | None = None) -> int:
         while left != 0 and (read := file.readinto(held[:left] if left is not None else held)):
             found = zlib.crc32(held[:read], found)
             left = None if left is None else left - read
+    return found
+
+
+def crc32_with_holes(path: str | os.PathLike[str], holes: Sequence[int]) -> int:
+    """CRC-32 of a file's bytes, with ``00000000`` at each of some positions, where the sum itself is written.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "a"
+    >>> _ = file.write_bytes(b"ab12345678cd")
+    >>> crc32_with_holes(file, [2]) == zlib.crc32(b"ab00000000cd")
+    True
+    """
+    found, position = 0, 0
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(_CHUNK):
+            end = position + len(block)
+            if any(hole < end and position < hole + len(_ZEROS) for hole in holes):
+                held = bytearray(block)
+                for hole in holes:
+                    for at in range(max(hole, position), min(hole + len(_ZEROS), end)):
+                        held[at - position] = _ZEROS[0]
+                block = bytes(held)
+            found = zlib.crc32(block, found)
+            position = end
     return found
 
 
@@ -70,6 +95,7 @@ def read_sealed(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: it is no JSON, or is not as it was written.
     """
+    refuse_pipe(path)
     raw = path.read_bytes()
     content = parse_json(raw)
     if is_intact(raw) is False or (is_intact(raw) is None and isinstance(content, dict) and OWN in content):

@@ -1,16 +1,64 @@
-"""Files written by GDAL. A write that fails raises the error of the system, as for any other file."""
+"""Files written by GDAL. A write that fails raises the error of the system, as for any other file.
+
+GeoTIFFs hold a checksum of themselves in a tag, `CHECKSUM`: CRC-32 with zeros in its place, and the size of the file,
+which says whether another program has written it again.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from placevec.io.checksums import crc32_with_holes
+
+CHECKSUM = {"CHECKSUM": "placevec:crc32:00000000:000000000000"}
+"""Tag to write before `seal`."""
+_WIDTH = 8
+_MARK = re.compile(rb"placevec:crc32:([0-9a-f]{8}):([0-9a-f]{12})")
 _MORE = 2**20
 """Bytes that find room where GDAL's next block, a tile at most, would have."""
+
+
+def seal(path: Path) -> None:
+    """Write the checksum of a finished file into its tag; nothing else of it changes."""
+    marks = _marks(path)
+    size = b"%012x" % path.stat().st_size
+    _put(path, {at + _WIDTH + 1: size for at, _, _ in marks})
+    whole = b"%08x" % crc32_with_holes(path, [at for at, _, _ in marks])
+    _put(path, {at: whole for at, _, _ in marks})
+
+
+def damage(path: Path) -> str | None:
+    """Why a raster of placevec is not as it was written; None if it is. The whole file is verified."""
+    marks = _marks(path)
+    if not marks:
+        return "it has no checksum, or that is damaged"
+    _, whole, size = marks[0]
+    if size != path.stat().st_size:
+        return "it has another size than when it was written"
+    found = crc32_with_holes(path, [at for at, _, _ in marks])
+    return None if found == whole else "its content is not as it was written"
+
+
+def _marks(path: Path) -> list[tuple[int, int, int]]:
+    """(position of the sum, the sum, the size) of each tag: where GDAL moved it, its former place keeps a copy."""
+    if path.stat().st_size == 0:
+        return []
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return [(mark.start(1), int(mark[1], 16), int(mark[2], 16)) for mark in _MARK.finditer(content)]
+
+
+def _put(path: Path, parts: Mapping[int, bytes]) -> None:
+    with open(path, "r+b", buffering=0) as file:
+        for at, part in parts.items():
+            file.seek(at)
+            file.write(part)
 
 
 @contextlib.contextmanager

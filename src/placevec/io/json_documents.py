@@ -8,6 +8,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from placevec.io.files import refuse_pipe
+
 NONE = type(None)
 _WHOLE = 2**63
 
@@ -21,6 +23,7 @@ def read_json(path: Path, *, nan_as_null: bool = False) -> Any:
         OSError: it cannot be read.
         ValueError: it is no JSON, is nested too deeply, or holds text that is no Unicode (half a surrogate pair).
     """
+    refuse_pipe(path)
     return parse_json(path.read_bytes(), nan_as_null=nan_as_null)
 
 

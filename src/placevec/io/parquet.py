@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from placevec.errors import SourceError
-from placevec.io.checksums import crc32_of_file
+from placevec.io.checksums import crc32_of_file, crc32_with_holes
+from placevec.io.files import refuse_pipe
 
 KEY = "placevec:checksums"
 """Key of the file's metadata: CRC-32 of its footer, and of the whole file, with zeros in their place, and its size.
@@ -30,7 +31,6 @@ file.
 _SUM, _LENGTH = 8, 28
 _MARK = re.compile(re.escape(KEY.encode()) + rb"\x18\x1c([0-9a-f]{28})")
 _TAIL = 2**16
-_CHUNK = 2**20
 
 
 class ParquetWriter(pq.ParquetWriter):  # type: ignore[misc]  # pyarrow has no types
@@ -115,7 +115,7 @@ def damage(path: Path) -> str | None:
     if int(stored[:8], 16) != _footer_sum(footer, mark):
         return "its footer is not as it was written"
     at = start + mark.start(1)
-    whole = _whole_sum(path, at)
+    whole = crc32_with_holes(path, [at + 8])
     return None if int(stored[8:], 16) == whole else "its content is not as it was written"
 
 
@@ -131,6 +131,7 @@ def _require_footer(path: Path) -> None:
 
 def _marked_footer(path: Path) -> tuple[bytes, int] | None:
     """(footer with its length and magic, its position) if it holds checksums."""
+    refuse_pipe(path, "table")
     with open(path, "rb") as file:
         end = file.seek(0, os.SEEK_END)
         tail_start = max(0, end - _TAIL)
@@ -153,23 +154,6 @@ def _marked_footer(path: Path) -> tuple[bytes, int] | None:
 
 def _footer_sum(footer: bytes, mark: re.Match[bytes]) -> int:
     return zlib.crc32(footer[: mark.start(1)] + b"0" * 2 * _SUM + footer[mark.start(1) + 2 * _SUM :])
-
-
-def _whole_sum(path: Path, at: int) -> int:
-    """CRC-32 of a file, with zeros in place of the eight digits of the whole file's sum."""
-    found, position = 0, 0
-    hole = at + 8
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(_CHUNK):
-            if position < hole + 8 and hole < position + len(block):
-                held = bytearray(block)
-                for number in range(hole, hole + 8):
-                    if position <= number < position + len(block):
-                        held[number - position] = ord("0")
-                block = bytes(held)
-            found = zlib.crc32(block, found)
-            position += len(block)
-    return found
 
 
 def _seal(path: Path) -> None:

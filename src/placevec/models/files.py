@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from placevec import encoders
@@ -21,7 +21,9 @@ from placevec.core import FUSED
 from placevec.errors import ModelError, other_schema
 from placevec.io import atomic
 from placevec.io.checksums import OWN, read_sealed, write_sealed
+from placevec.io.files import refuse_pipe
 from placevec.io.json_documents import NONE, check
+from placevec.io.tensors import read_tensors
 from placevec.models.fusion import build_fusion
 from placevec.models.heads import DESCRIBED, Head
 
@@ -178,11 +180,12 @@ def write_files(path: Path, config: dict[str, Any], card: str, tensors: dict[str
 def read_weights(path: Path, config: Mapping[str, Any] | None = None) -> dict[str, torch.Tensor]:
     """The tensors of a model directory; ModelError if they are missing, damaged or do not match ``config``."""
     try:
+        refuse_pipe(path / WEIGHTS, "file of weights")
         if config is not None and atomic.sha256_of_file(path / WEIGHTS) not in config["weights_sha256"]:
             raise ModelError(
                 f"{path / WEIGHTS} is damaged or belongs to another model: its SHA-256 differs from the one in {CONFIG}"
             )
-        tensors: dict[str, torch.Tensor] = load_file(path / WEIGHTS)
+        tensors = read_tensors(path / WEIGHTS)
     except FileNotFoundError:
         raise ModelError(f"{path} has no {WEIGHTS}: its training has not finished an epoch yet") from None
     except (SafetensorError, OSError, ValueError, KeyError) as error:

@@ -46,6 +46,8 @@ from placevec.sources.land import warn_if_swapped
 
 _AT_ONCE = 8192
 """Points encoded at once if a model reads only coordinates."""
+MAX_NUMBERS = 2**26
+"""Channels times pixels that are read and encoded at once: 64 windows of 256 x 256 pixels in 16 channels."""
 
 Vectors = NDArray[np.float32]
 
@@ -327,8 +329,25 @@ class Model:
         module = self.modules[self.readings[name].encoder]
         seasonal = bool(getattr(module, "seasons", False))
         warp = {key: value for key, value in look.warp.items() if key != "year" or seasonal}
-        batch = view.read(Look(rows, lonlat, warp))
-        return Encoded(module(_on(batch, device)).float().cpu(), rows != ROW_MISSING)
+        at_once, parts = self._at_once(name), []
+        for start in range(0, max(len(rows), 1), at_once):
+            own = slice(start, start + at_once)
+            where = None if lonlat is None else lonlat[own]
+            batch = view.read(Look(rows[own], where, {key: value[own] for key, value in warp.items()}))
+            parts.append(module(_on(batch, device)).float().cpu())
+        return Encoded(parts[0] if len(parts) == 1 else torch.cat(parts), rows != ROW_MISSING)
+
+    def _at_once(self, name: str) -> int:
+        """Places of which a view is read at once, so that a few bytes of configuration take no gigabytes of pixels."""
+        spec = self.readings[name].spec
+        numbers = (spec.size_px or 1) ** 2 * max(1, len(spec.channels))
+        if numbers > MAX_NUMBERS:
+            raise ModelError(
+                f"this model reads {spec.size_px:,} x {spec.size_px:,} pixels in {len(spec.channels)} channels of the "
+                f"view {name!r}, {numbers:,} numbers a place and more than {MAX_NUMBERS:,}: train it with a smaller "
+                "size_px"
+            )
+        return MAX_NUMBERS // numbers
 
     def _with_fusion(self, encoded: dict[str, Encoded]) -> dict[str, Encoded]:
         if self.fuse is None:

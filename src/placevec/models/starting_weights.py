@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from placevec import encoders
 from placevec.errors import InputError, MissingExtraError, ModelError
 from placevec.io.checkpoints import LARGEST, MAX_TENSORS, read_checkpoint, tensors_in
+from placevec.io.tensors import read_tensors
 from placevec.models.files import CONFIG
 from placevec.models.model import Model
 
@@ -166,7 +166,7 @@ def _read(source: str, encoder: nn.Module) -> Source:
         return Source(path.name, _arrays(path))
     if path.suffix == ".safetensors":
         try:
-            return Source(path.name, tensors_in(load_file(path), path))
+            return Source(path.name, tensors_in(read_tensors(path), path))
         except (SafetensorError, OSError, ValueError) as error:
             raise ModelError(f"{path} is damaged: {error}") from error
     return Source(path.name, tensors_in(read_checkpoint(path), path, _WRAPPERS))
@@ -203,7 +203,7 @@ def _of_hub(name: str) -> Source:
             f"--init {name}: no file or folder, and the Hugging Face hub gives no model.safetensors of that name"
             f" ({reason[0][:200]})"
         ) from error
-    return Source(name, tensors_in(load_file(path), path))
+    return Source(name, tensors_in(read_tensors(path), path))
 
 
 def _of_model(path: Path, encoder: nn.Module) -> Source:

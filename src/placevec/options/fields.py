@@ -133,6 +133,10 @@ def toml_options(path: str | Path) -> dict[str, Any]:
     import tomllib
 
     try:
+        if Path(path).is_fifo():
+            raise InputError(
+                f"the file of options {path} is a pipe: write it to a file first, and use that file"
+            )
         content = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise InputError(f"cannot read the options in {path}: {error.strerror}") from error

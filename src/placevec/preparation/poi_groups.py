@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placevec.errors import InputError, SourceError, UsageError
-from placevec.io.files import check_regular
+from placevec.io.files import check_regular, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def read_groups(path: str | Path) -> dict[str, str]:
     path = Path(path)
     check_regular(path, "TOML file of groups")
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(read_text(path, "TOML file of groups"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path} is not TOML: {error}") from error
     found: dict[str, str] = {}

@@ -25,6 +25,7 @@ from placevec.datasets.views.raster.shards import SHARD_NAME, read_shard_table
 from placevec.datasets.views.registry import reader_of
 from placevec.errors import PlacevecError, SourceError
 from placevec.geo import TILE_PX
+from placevec.io.files import refuse_pipe
 from placevec.io.progress import SILENT, Progress
 from placevec.preparation.tiles.decode import MAX_DAMAGED, TileReader, how_to_read, notes_of, open_tiles
 from placevec.sources.osm.layers import LayerTable
@@ -120,6 +121,7 @@ def validate(
     try:
         if not path.exists():
             raise SourceError(f"{path} does not exist")
+        refuse_pipe(path)
         if is_dataset:
             _dataset(path, found)
         else:

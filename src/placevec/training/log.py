@@ -9,6 +9,7 @@ from typing import Any
 
 from placevec.io.atomic import explained, write_text
 from placevec.io.checksums import OWN, crc32_of_file, read_sealed, write_sealed
+from placevec.io.files import refuse_pipe
 from placevec.io.json_documents import check
 
 SUMS = "checksums.json"
@@ -101,6 +102,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     path = run / "metrics.jsonl"
+    refuse_pipe(path, "log")
     for line in path.read_text("utf-8", "replace").splitlines() if path.exists() else []:
         try:
             row = json.loads(line)

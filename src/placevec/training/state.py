@@ -16,13 +16,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from placevec.errors import ModelError
 from placevec.io.atomic import remove_temporaries, replacing_directory
 from placevec.io.checksums import OWN, crc32_of_file, read_sealed, sealed
 from placevec.io.json_documents import NONE, check
+from placevec.io.tensors import read_tensors
 
 _COUNTERS = {
     "step": int, "best": (float, NONE), "best_step": int, "waited": int, "history": [float],
@@ -198,7 +199,7 @@ def load_state(
         check(content, {"counters": _COUNTERS, "config": dict, "checksum?": int})
         if content.get("checksum") not in (None, crc32_of_file(path / _TENSORS)):
             raise ValueError(f"{_TENSORS} has changed since it was written")
-        tensors = load_file(path / _TENSORS)
+        tensors = read_tensors(path / _TENSORS)
         counters, saved = Counters(**content["counters"]), content["config"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(_DAMAGED.format(path, error)) from error

@@ -14,6 +14,7 @@ from placevec.embeddings.search.metrics import distances
 from placevec.embeddings.search.stored import Kind, opened
 from placevec.errors import EmbeddingsError, UsageError
 from placevec.geo import Area
+from tests.unsealed import unsealed
 
 needs_faiss = pytest.mark.skipif(
     not available("hnsw"), reason='faiss is missing: pip install "placevec[search]"'
@@ -149,7 +150,7 @@ def test_an_index_that_does_not_fit_is_built_again(
         table(vectors, file)
     elif harm in ("version", "kind"):
         change = {"schema": 99} if harm == "version" else {"metric": "dot"}
-        facts.write_text(json.dumps(json.loads(facts.read_text()) | change))
+        facts.write_text(json.dumps(unsealed(json.loads(facts.read_text())) | change))
     elif harm == "no JSON":
         facts.write_text("{")
     elif harm == "gone":

@@ -99,7 +99,9 @@ def test_places_without_enough_data(cells: Callable[..., Dataset], tmp_path: Pat
     image = write(tmp_path / "image.tif", NORTH_UP)
     dataset = cells(image)
     told = dataset.manifest["report"]["aerial"]
-    assert told["places_without"] == {"outside of the images": 1, "with too little data": 1}
+    assert told["places_without"] == {
+        "outside of the images": 1, "with too little data": 1, "without coordinates": 0,
+    }  # fmt: skip
     kept = cells(image, out="kept", aerial_max_nodata=0.6, aerial_values="stored")
     half = chips_of(kept)["d"]
     assert not half[:, :, :15].any()

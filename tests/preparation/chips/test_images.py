@@ -185,7 +185,7 @@ def test_what_does_not_go_together(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="has a location"):
         prepare(out, images=tmp_path / "only")
     (tmp_path / "only" / "a.tif").write_bytes(b"no image")
-    with pytest.raises(SourceError, match="none of 1 images can be read"):
+    with pytest.raises(SourceError, match="1 of 1 images have content that cannot be read"):
         prepare(out, images=tmp_path / "only")
     assert not out.exists()
 

@@ -41,11 +41,18 @@ def test_bad_lines_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         b'{"type":"item","labels":{},"id":7}', b"\xff\xfe\x00", b'{"id":"' + b"Q" * 400_000 + b'"}',
     ]  # fmt: skip
     path, counts = (
-        write_dump(tmp_path / "dump.json", SMALL[:1], more=[*bad, json.dumps(SMALL[1]).encode()]),
+        write_dump(
+            tmp_path / "dump.json",
+            SMALL[:1],
+            more=[*bad, json.dumps(SMALL[1]).encode(), *[b'{"type":"item","id":"Q8"}'] * 70],
+        ),
         Counter(),
     )
     assert [one.qid for one in read_dump(path, {9, 1757}, counts=counts)] == [1757, 9]
-    assert counts == {"entities": 2, BAD_LINES: 6, LONG_LINES: 1}
+    assert counts == {"entities": 72, BAD_LINES: 6, LONG_LINES: 1}
+    path = write_dump(tmp_path / "dump.json", SMALL, more=bad[:3])
+    with pytest.raises(SourceError, match=r"3 of \d lines are no entities"):
+        list(read_dump(path, {9}))
 
 
 def test_truncated_files_are_refused(tmp_path: Path) -> None:

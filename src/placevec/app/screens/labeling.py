@@ -167,7 +167,14 @@ def _files(project: Project, labels: Labels) -> None:
     if given is not None and st.session_state.get("labels_read") != given.file_id:
         st.session_state["labels_read"] = given.file_id
         try:
-            for name, places in _by_class(read_labels(given.getvalue(), set(project.row_of))).items():
+            held = read_labels(given.getvalue())
+            known = {place: name for place, name in held.items() if place in project.row_of}
+            if len(known) < len(held):
+                lost = next(place for place in held if place not in known)
+                st.warning(
+                    f"{len(held) - len(known):,} of {len(held):,} labels are of no place here, such as {plain(lost)}"
+                )
+            for name, places in _by_class(known).items():
                 labels.give(places, name)
         except PlacevecError as error:
             st.error(plain(str(error)))

@@ -15,6 +15,7 @@ from string import Formatter
 from typing import Any
 
 from placevec.errors import InputError
+from placevec.io.files import read_text
 
 DEFAULT, FOUNDING = "default", "founding"
 NAME, ALIASES, TYPE, DESCRIPTION = "name", "aliases", "type", "description"
@@ -92,7 +93,7 @@ class Templates:
         """
         path = Path(__file__).with_name(_BUILTIN[str(name)]) if str(name) in _BUILTIN else Path(name)
         try:
-            content = tomllib.loads(path.read_text("utf-8"))
+            content = tomllib.loads(read_text(path, "file of templates"))
         except OSError as error:
             raise InputError(
                 f"cannot read the templates {path}: {error.strerror}; give a TOML file, {DEFAULT} or {FOUNDING}"

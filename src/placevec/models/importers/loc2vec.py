@@ -91,7 +91,8 @@ def import_founding(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"{out} already exists: choose another --out")
     plan = SYSTEMS[system]
-    tensors = _renamed(tensors_in(read_checkpoint(file), file, _WRAPPERS), plan)
+    held = tensors_in(read_checkpoint(file), file, _WRAPPERS)
+    tensors = _renamed(held, plan)
     encoder = _filled(tensors, plan, file)
     channels = int(encoder.channels)  # type: ignore[arg-type]
     names = _channel_names(layers, channels, system)
@@ -100,8 +101,11 @@ def import_founding(
     )  # fmt: skip
     origin = {
         "dataset": f"{printable(file.name)}, a checkpoint of the founding {system}",
-        "imported": {"file": printable(file.name), "sha256": atomic.sha256_of_file(file), "as": system},
-    }
+        "imported": {
+            "file": printable(file.name), "sha256": atomic.sha256_of_file(file), "as": system,
+            "tensors_left_out": len(held) - len(tensors),
+        },
+    }  # fmt: skip
     recipe = {"name": system, "config": {"encoder": plan.encoder, "dim": int(encoder.dim)}}  # type: ignore[arg-type]
     atomic.check_writable(out, directory=True)
     Model({"tile": encoder}, {NAME: Reading("tile", spec)}, recipe, origin).save(out)

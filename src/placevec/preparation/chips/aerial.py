@@ -21,10 +21,12 @@ from placevec.options import options_of
 from placevec.preparation.chips.aerial_options import AerialOptions
 from placevec.preparation.chips.aerial_tiles import TileImagery, open_imagery, tile_photos
 from placevec.preparation.chips.shards import ChipWriter
+from placevec.preparation.tiles.decode import MAX_DAMAGED
 from placevec.sources.imagery.ground import Square, between, square_around
 from placevec.sources.imagery.local_scenes import fingerprint_of
 from placevec.sources.imagery.photos import Photos, image_files
 from placevec.sources.imagery.tile_photos import TilePhotos
+from placevec.sources.tables.losses import FEW
 
 NAME = KIND = "aerial"
 _METHOD = 1
@@ -100,11 +102,16 @@ class _Work:
                             self._chip(writer, photos, place_id, square, shape, limits)
                     advance(len(batch), f"{sum(self.lost.values()):,} without a chip")
                 writer.flush()
-            self._say(len(squares))
+            self._say(len(self.dataset))
             if not writer.done_places:
                 raise SourceError(f"no place lies in {photos.outside()}")
             if isinstance(photos, TilePhotos) and photos.damaged:
                 first = next(iter(photos.damaged.values()))
+                if len(photos.damaged) > max(FEW, MAX_DAMAGED * len(photos.read_tiles)):
+                    raise SourceError(
+                        f"{len(photos.damaged):,} of {len(photos.read_tiles):,} tiles of {self.called} are damaged, such "
+                        f"as: {first}; get them again"
+                    )
                 self.progress.say(
                     f"Note: {len(photos.damaged):,} tiles are damaged and left out, such as: {first}"
                 )
@@ -138,6 +145,7 @@ class _Work:
     def _squares(self) -> dict[str, tuple[Square, Any]]:
         """place_id -> the square of its chip, and its polygon, if it has one that masks."""
         rows = self.dataset.require_coordinates(np.arange(len(self.dataset)), "a chip of an image")
+        self.lost["without coordinates"] = len(self.dataset) - len(rows)
         ids, lonlat = self.dataset.place_ids, self.dataset.lonlat
         shapes = self.dataset.geometry() if self.options.aerial_mask else [None] * len(self.dataset)
         px = self.options.aerial_px

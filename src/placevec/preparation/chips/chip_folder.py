@@ -36,7 +36,9 @@ from placevec.io.progress import Progress
 from placevec.preparation.chips.aerial import NAME as AERIAL
 from placevec.preparation.chips.shards import ChipWriter
 from placevec.preparation.pois import NAME as POIS
+from placevec.sources.imagery.chips import unreadable
 from placevec.sources.imagery.single_image import read_image
+from placevec.sources.tables.losses import Losses
 
 KIND = "chip folder"
 CATEGORY_VECTORS = "category_vectors.parquet"
@@ -109,7 +111,7 @@ def _with_images(
 ) -> Dataset:
     def write(folder: Path) -> Joining:
         writer = ChipWriter(folder, AERIAL, of.inputs, beside=dataset.path)
-        broken: list[str] = []
+        losses = Losses("the folder of images", "images")
         with progress.task("Storing images", total=len(images)) as advance:
             for name, path in images.items():
                 if name not in writer.done_places:
@@ -117,14 +119,11 @@ def _with_images(
                         chip = read_image(path)
                         writer.add(name, chip.pixels, chip.bands, source=name)
                     except SourceError as error:
-                        broken.append(str(error))
+                        losses.add(*unreadable(error))
                 advance()
-        if len(broken) == len(images):
-            raise SourceError(f"none of {len(images):,} images can be read: {broken[0]}")
-        if broken:
-            progress.say(
-                f"Note: {len(broken):,} of {len(images):,} images cannot be read, such as: {broken[0]}"
-            )
+        losses.check(len(images))
+        for note in losses.notes(len(images)):
+            progress.say(f"Note: {note}")
         written = writer.finish()
         view = {"spec": written.spec(AERIAL).as_dict(), "files": written.files}
         source = {"kind": KIND, "name": "images", "attribution": "", "sha256": written.sha256}

@@ -36,8 +36,9 @@ from placevec.preparation.existing_places import PlaceIds, refuse_others
 from placevec.preparation.points import table as points
 from placevec.preparation.points.join import NEAR_M
 from placevec.preparation.points.options import FOLDER, ImageOptions
-from placevec.sources.imagery.chips import ChipFiles, Ground, chip_centers, folders_of, open_chips
+from placevec.sources.imagery.chips import ChipFiles, Ground, chip_centers, folders_of, open_chips, unreadable
 from placevec.sources.tables.features import read_feature_table
+from placevec.sources.tables.losses import Losses
 
 KIND = "images"
 UNKNOWN_ATTRIBUTION = "unknown: the images name no source"
@@ -192,7 +193,8 @@ def _called_as(
 
 def _laid_out(files: Sequence[ChipFiles], progress: Progress) -> tuple[list[str], list[Ground]]:
     """(name of each chip, location); an unreadable chip has no location."""
-    names, grounds, broken = [], [], []
+    names, grounds = [], []
+    losses = Losses(_named(files), "images")
     with progress.task("Finding images", total=sum(map(len, files))) as advance:
         for source in files:
             for position, name in enumerate(source.names):
@@ -200,13 +202,12 @@ def _laid_out(files: Sequence[ChipFiles], progress: Progress) -> tuple[list[str]
                 try:
                     grounds.append(source.ground(position))
                 except SourceError as error:
-                    broken.append(str(error))
+                    losses.add(*unreadable(error))
                     grounds.append(Ground("", None, (0, 0)))
                 advance()
-    if len(broken) == len(names):
-        raise SourceError(f"none of {len(names):,} images can be read: {broken[0]}")
-    if broken:
-        progress.say(f"Note: {len(broken):,} images cannot be read and are left out, such as {broken[0]}")
+    losses.check(len(names))
+    for note in losses.notes(len(names)):
+        progress.say(f"Note: {note}")
     if len(set(names)) < len(names):
         raise SourceError(
             "two folders or zip files with the same name have images with the same name: rename one"
@@ -267,7 +268,7 @@ def _stored(
     writer: ChipWriter, files: Sequence[ChipFiles], called: Mapping[str, str], progress: Progress
 ) -> WrittenChips:
     """Store the images that belong to places, except those that are stored already."""
-    broken = []
+    losses = Losses(_named(files), "images")
     with progress.task("Storing images", total=sum(map(len, files))) as advance:
         for source in files:
             for position, name in enumerate(source.names):
@@ -280,10 +281,11 @@ def _stored(
                             date=chip.date,
                         )  # fmt: skip
                     except SourceError as error:
-                        broken.append(str(error))
+                        losses.add(*unreadable(error))
                 advance()
-    if broken:
-        progress.say(f"Note: {len(broken):,} places have no image, such as {broken[0]}")
+    losses.check(len(called))
+    for note in losses.notes(len(called)):
+        progress.say(f"Note: {note}")
     return writer.finish()
 
 

@@ -21,11 +21,13 @@ from placevec.datasets.writer import begun, write_dataset
 from placevec.errors import SourceError
 from placevec.geo import Area
 from placevec.io import atomic, parquet
+from placevec.io.files import refuse_pipe
 from placevec.io.progress import Progress
 from placevec.preparation.chips.shards import ChipWriter
 from placevec.preparation.described.table import Described, read_described
-from placevec.sources.imagery.chips import decode_chip
+from placevec.sources.imagery.chips import decode_chip, unreadable
 from placevec.sources.imagery.founding_chips import BANDS, read_founding_chip
+from placevec.sources.tables.losses import Losses
 
 KIND = "described"
 VIEW = "satellite"
@@ -186,7 +188,7 @@ def _with_chips(
 
     def write(into: Path) -> Joining:
         writer = ChipWriter(into, VIEW, made.inputs, beside=dataset.path)
-        broken: list[str] = []
+        losses = Losses(folder, "images")
         with progress.task("Storing chips", total=len(named)) as advance:
             for number, path in named:
                 advance()
@@ -195,15 +197,14 @@ def _with_chips(
                 try:
                     _store(writer, number, path)
                 except SourceError as error:
-                    broken.append(str(error))
-        if broken:
-            progress.say(f"Note: {len(broken):,} chips cannot be read and are left out, such as {broken[0]}")
+                    losses.add(*unreadable(error))
+        losses.check(len(named) - len(lacking))
+        for note in losses.notes(len(named) - len(lacking)):
+            progress.say(f"Note: {note}")
         if lacking:
             progress.say(
                 f"Note: {len(lacking):,} chips are not in {folder}, such as {'/'.join(lacking[0])!r}"
             )
-        if len(broken) + len(lacking) == len(named):
-            raise SourceError(f"no chip can be read: {broken[0]}")
         written = writer.finish()
         about = {
             "kind": KIND, "name": folder.name, "path": folder.name, "url": None, "sha256": written.sha256,
@@ -213,7 +214,7 @@ def _with_chips(
         view = {"spec": written.spec(VIEW).as_dict(), "files": written.files}
         return Joining(
             f"{written.table.num_rows:,} chips", written.files, [about], views={VIEW: view},
-            report={f"{KIND} chips": {"broken": len(broken), "missing": len(lacking)}}, replaces=["chips.parquet"],
+            report={f"{KIND} chips": {"broken": losses.count, "missing": len(lacking)}}, replaces=["chips.parquet"],
         )  # fmt: skip
 
     return add(dataset, VIEW, made, write, created=created, progress=progress)
@@ -226,6 +227,7 @@ def _store(writer: ChipWriter, number: str, path: Path) -> None:
         names = BANDS if len(pixels) == len(BANDS) else tuple(f"band{n}" for n in range(1, len(pixels) + 1))
         writer.add(number, pixels, names, source=source)
         return
+    refuse_pipe(path, "chip")
     try:
         content = path.read_bytes()
     except OSError as error:

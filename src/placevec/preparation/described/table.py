@@ -14,11 +14,12 @@ from placevec.geo import Floats
 from placevec.preparation.described import COLUMNS
 from placevec.sources.osm.entities.names import cleaned
 from placevec.sources.tables.batches import OpenedTable
-from placevec.sources.tables.losses import Losses
+from placevec.sources.tables.losses import HARMLESS, Losses
 from placevec.sources.tables.opened import open_table
 
 MAX_TEXT, MAX_ID = 2_000, 300
 """Characters of a text, which is cut there, and of an id."""
+_LONG = f"a text of more than {MAX_TEXT:,} characters, cut there"
 _PLACED = ("lon", "lat")
 _FORMULA = ("'=", "'+", "'-", "'@")
 """How text begins that was written so that no spreadsheet takes it for a formula."""
@@ -102,24 +103,36 @@ def _take(
         return
     entity = (cells["entity_id"] or "").strip()[:MAX_ID] or number
     text = cleaned(cells["text"] or "")
-    text = (text[1:] if text.startswith(_FORMULA) else text)[:MAX_TEXT].rstrip()
+    text = text[1:] if text.startswith(_FORMULA) else text
+    if len(text) > MAX_TEXT:
+        losses.add(_LONG, 1, f"row {at}, {len(text):,} characters", "shorten them", share=HARMLESS)
+        text = text[:MAX_TEXT].rstrip()
     row = row_of.setdefault(number, len(found.ids))
     if row == len(found.ids):
         chip = PureWindowsPath((cells["chip_path"] or "").strip()).parts  # the founding code ran on Windows
         found.ids.append(number)
         found.types.append(cleaned(cells["entity_type"] or "")[:100])
         found.chips.append(tuple(part for part in chip if part not in ("/", "\\")))
-        lonlat.append(_degrees(cells.get("lon"), cells.get("lat")))
+        place = _degrees(cells.get("lon"), cells.get("lat"))
+        if place is None:
+            first = f"row {at}, lon {cells['lon']!r:.40}, lat {cells['lat']!r:.40}"
+            losses.add(
+                "coordinates that are not degrees",
+                1,
+                first,
+                "write decimal degrees, or leave the cells empty",
+            )
+        lonlat.append(place or (np.nan, np.nan))
     if text:
         found.texts.append((row, entity, text))
     else:
-        losses.add("no text", 1, f"row {at}, {number!r}", "write one, or leave the row out", share=2.0)
+        losses.add("no text", 1, f"row {at}, {number!r}", "write one, or leave the row out", share=HARMLESS)
 
 
-def _degrees(lon: str | None, lat: str | None) -> tuple[float, float]:
-    """Degrees; NaN where they are none."""
+def _degrees(lon: str | None, lat: str | None) -> tuple[float, float] | None:
+    """Degrees; NaN where there are none, and None where they are no degrees."""
     try:
         found = float(lon or "nan"), float(lat or "nan")
     except ValueError:
-        return np.nan, np.nan
-    return found if abs(found[0]) <= 180 and abs(found[1]) <= 90 else (np.nan, np.nan)
+        return None
+    return None if abs(found[0]) > 180 or abs(found[1]) > 90 else found

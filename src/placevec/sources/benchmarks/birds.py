@@ -42,10 +42,11 @@ def read_birds(folder: Path, name: str, meta: str | None, features: str | None) 
     if meta is not None and meta not in there:
         raise UsageError(f"--meta must be {' or '.join(there)} for {path}; got {meta!r}")
     chosen = meta or there[0]
-    parts = []
+    parts, total = [], 0
     for word in ("train", "valid", "test"):
         if word in content:
             kept = [item for item in content[word] if item["valid_image"]]
+            total += len(content[word])
             names = [f"{name}_{word}_preds_sparse.npz", f"{name}_{word}_preds.npy"]
             found = found_file(folder / (features or "features_inception"), names)
             parts.append(_part(word, kept, METAS[chosen], len(classes), path, found))
@@ -53,6 +54,8 @@ def read_birds(folder: Path, name: str, meta: str | None, features: str | None) 
         f"places and dates are those of {METAS[chosen]}"
         + (f"; use --meta {there[1]} for the others" if len(there) > 1 and meta is None else "")
     ]
+    if lost := total - sum(len(part.ids) for part in parts):
+        notes.append(f"{lost:,} of {total:,} images are marked as invalid and left out")
     credit = "Berg et al. 2014 (BirdSnap)" if name == "birdsnap" else "Van Horn et al. 2015 (NABirds)"
     return Layout(
         name,

@@ -78,6 +78,15 @@ class Chip:
     date: str | None
 
 
+def unreadable(error: SourceError) -> tuple[str, int, str, str]:
+    """What `placevec.sources.tables.losses.Losses.add` takes of a file that cannot be read.
+
+    >>> unreadable(SourceError("a.tif is damaged"))[:3]
+    ('content that cannot be read', 1, 'a.tif is damaged')
+    """
+    return "content that cannot be read", 1, str(error), "repair these files, or take them out"
+
+
 class Ground(NamedTuple):
     """Location of a chip: CRS and transform as in `Chip`, and (width, height) in pixels."""
 

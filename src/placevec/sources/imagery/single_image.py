@@ -11,6 +11,7 @@ from PIL import Image
 
 from placevec.core import MAX_SIZE_PX
 from placevec.errors import SourceError
+from placevec.io.files import refuse_pipe
 from placevec.sources.imagery.chips import L2A, MAX_BANDS, MAX_FILE_BYTES, ORDERS, TYPES, Chip, decode_chip
 
 FORMATS = (".tif", ".tiff", ".npy", ".png", ".jpg", ".jpeg", ".webp")
@@ -30,6 +31,7 @@ def read_image(path: str | Path) -> Chip:
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise SourceError(f"an image must be one of {', '.join(FORMATS)}; got {path.name!r}")
+    refuse_pipe(path, "image")
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)

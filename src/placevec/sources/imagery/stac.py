@@ -108,6 +108,9 @@ def find_scenes(
                     f"{documents.shown} has more than {MAX_ITEMS:,} scenes in the area: narrow the dates"
                 )
     found.scenes = without_duplicates(scenes, found)
+    if documents.refused:
+        reason = f"links that are neither http(s) nor in the folder of the catalog ({documents.refused[0]!r})"
+        found.left_out[reason] = len(documents.refused)
     return found
 
 
@@ -145,7 +148,7 @@ class _Documents:
     """The documents of one catalog: where they lie, and what its links may lead to."""
 
     def __init__(self, address: str, client: PatientClient) -> None:
-        self.client, self.remote = client, is_address(address)
+        self.client, self.remote, self.refused = client, is_address(address), list[str]()
         if self.remote:
             check_url(address)
             self.start, self.shown = address, printable_address(address)
@@ -270,9 +273,14 @@ def _pages(
         for item in items:
             yield item, address
         following = next((link for link in _links(content) if link.get("rel") == "next"), None)
-        target = None if following is None else documents.link(address, following.get("href"))
-        if following is None or target is None:
+        if following is None:
             return
+        target = documents.link(address, following.get("href"))
+        if target is None:
+            raise SourceError(
+                f"{printable_address(address)} names a next page that is neither http(s) nor in its folder: "
+                f"{str(following.get('href'))[:80]!r}"
+            )
         body = None
         if str(following.get("method", "GET")).upper() == "POST":
             told = following.get("body")
@@ -310,8 +318,12 @@ def _static(documents: _Documents, start: str, content: Any, query: StacQuery) -
         if kind == "Collection" and _is_elsewhere(content, query):
             continue
         for link in reversed(_links(content)):
+            if link.get("rel") not in ("child", "item", "items"):
+                continue
             target = documents.link(address, link.get("href"))
-            if link.get("rel") in ("child", "item", "items") and target is not None and target not in seen:
+            if target is None:
+                documents.refused.append(str(link.get("href"))[:80])
+            elif target not in seen:
                 seen.add(target)
                 if len(seen) > MAX_DOCUMENTS:
                     raise SourceError(f"{documents.shown} has more than {MAX_DOCUMENTS:,} documents")

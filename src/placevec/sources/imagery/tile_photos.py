@@ -32,7 +32,8 @@ class TilePhotos:
     Attributes:
         names: of the bands.
         dtype: of their numbers.
-        damaged: reason -> number of tiles that could not be decoded.
+        damaged: tiles that could not be decoded, and why.
+        read_tiles: all that were read.
 
     Raises:
         SourceError: a band that tiles do not have.
@@ -49,6 +50,7 @@ class TilePhotos:
             raise SourceError(f"tiles have {len(BANDS)} bands, numbered from 1; asked for {self.numbers}")
         self.names = tuple(BANDS[number - 1] for number in self.numbers)
         self.damaged: dict[tuple[int, int], str] = {}
+        self.read_tiles: set[tuple[int, int]] = set()
         self._side = 0
 
     def __enter__(self) -> TilePhotos:
@@ -125,6 +127,7 @@ class TilePhotos:
         content = self._content(x, y)
         if content is None:
             return None
+        self.read_tiles.add((x, y))
         try:
             pixels = decode_tile(content, side=None)
         except SourceError as error:

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from placevec.errors import InputError
 from placevec.io.atomic import sha256_of_json
+from placevec.io.files import read_text
 from placevec.sources.osm.objects import Kind
 
 MAX_LAYERS = 64
@@ -134,7 +135,7 @@ class LayerTable:
     def from_toml(cls, path: str | Path) -> LayerTable:
         """A table from a file in the format of ``layers.toml``; InputError names the invalid rule."""
         try:
-            content = tomllib.loads(Path(path).read_text("utf-8"))
+            content = tomllib.loads(read_text(path, "layer table"))
         except OSError as error:
             raise InputError(f"cannot read the layer table {path}: {error.strerror}") from error
         except (ValueError, RecursionError) as error:

@@ -42,9 +42,14 @@ class Losses:
     ["1 of 40 rows: coordinates that are not numbers (first: row 3, column 'lat': 'north'; write decimal degrees)"]
     """
 
-    def __init__(self, table: object) -> None:
-        self._table = table
+    def __init__(self, table: object, what: str = "rows") -> None:
+        self._table, self._what = table, what
         self.by_reason: dict[str, Loss] = {}
+
+    @property
+    def count(self) -> int:
+        """How many there are, for all reasons."""
+        return sum(loss.count for loss in self.by_reason.values())
 
     def add(self, reason: str, count: int, first: str, remedy: str, *, share: float = SHARE) -> None:
         """Note further rows of a reason."""
@@ -63,11 +68,11 @@ class Losses:
                 continue
             if loss.count >= rows or (loss.count > FEW and loss.count > loss.share * rows):
                 raise SourceError(
-                    f"{self._table}: {loss.count:,} of {rows:,} rows have {reason}, the first is {loss.first}: "
+                    f"{self._table}: {loss.count:,} of {rows:,} {self._what} have {reason}, the first is {loss.first}: "
                     f"{loss.remedy}"
                 )
 
     def notes(self, rows: int) -> Iterator[str]:
         """One line a reason."""
         for reason, loss in self.by_reason.items():
-            yield f"{loss.count:,} of {rows:,} rows: {reason} (first: {loss.first}; {loss.remedy})"
+            yield f"{loss.count:,} of {rows:,} {self._what}: {reason} (first: {loss.first}; {loss.remedy})"

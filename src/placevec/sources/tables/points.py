@@ -158,7 +158,7 @@ def frame_of(table: OpenedTable) -> pd.DataFrame:
         rows += batch.rows
         for name in names:
             parts[name].append(batch.columns[name])
-    losses.check(rows + sum(loss.count for loss in losses.by_reason.values()))
+    losses.check(rows + losses.count)
     lower = {name.lower().strip(): name for name in reversed(names)}
     key = next((lower[name] for name in ID_NAMES if name in lower), None)
     ids = [] if key is None else [texts(_decoded(part)) for part in parts.pop(key)]

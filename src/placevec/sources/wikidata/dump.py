@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from placevec.errors import SourceError
+from placevec.io.files import refuse_pipe
 from placevec.io.json_documents import parse_json
 from placevec.io.progress import SILENT, Progress
+from placevec.sources.tables.losses import FEW, SHARE
 from placevec.sources.wikidata.items import Item, item_of, number_of
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -59,6 +61,7 @@ def read_dump(
     """
     path, counts = Path(path), Counter() if counts is None else counts
     wanted = frozenset(wanted)
+    refuse_pipe(path, "dump")
     try:
         with (
             open(path, "rb") as raw,
@@ -82,9 +85,14 @@ def read_dump(
         raise SourceError(f"{path} is truncated or damaged ({error}): download it again") from error
     except OSError as error:
         raise SourceError(f"cannot read the dump {path}: {error.strerror or error}") from error
+    lines = sum(counts.values())
     if not counts["entities"]:
+        raise SourceError(f"{path} is not a JSON dump of Wikidata: of {lines:,} lines, none is an entity")
+    lost = lines - counts["entities"]
+    if lost > FEW and lost > SHARE * lines:
         raise SourceError(
-            f"{path} is not a JSON dump of Wikidata: of {sum(counts.values()):,} lines, none is an entity"
+            f"{path}: {lost:,} of {lines:,} lines are no entities, or longer than {MAX_LINE_BYTES // 10**6:,} MB: "
+            "download the dump again, or write one entity a line"
         )
 
 

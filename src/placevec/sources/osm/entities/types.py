@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from placevec.errors import InputError
 from placevec.io.atomic import sha256_of_json
+from placevec.io.files import read_text
 from placevec.sources.osm.layers import Rule, asked_keys, parse_rules
 from placevec.sources.osm.objects import Kind
 
@@ -89,7 +90,7 @@ class TypeTable:
         builtin = {DEFAULT: "types.toml", FOUNDING: "founding.toml"}.get(str(name))
         path = Path(__file__).with_name(builtin) if builtin else Path(name)
         try:
-            content = tomllib.loads(path.read_text("utf-8"))
+            content = tomllib.loads(read_text(path, "table of types"))
         except OSError as error:
             raise InputError(
                 f"cannot read the table of types {path}: {error.strerror}; give a TOML file, {DEFAULT} or {FOUNDING}"
