@@ -130,9 +130,7 @@ class Vectors:
     error: Tensor | None = None
 
 
-def fitted(
-    head: Any, train: Vectors, validation: Vectors | None, finest_km: float
-) -> Reliability:
+def fitted(head: Any, train: Vectors, validation: Vectors | None, finest_km: float) -> Reliability:
     """The reliability of a trained head.
 
     Args:

@@ -98,8 +98,8 @@ class RecipeEntry:
         completed: ``(given) -> given`` adds options that follow from the given ones, if any.
         encoders: ``(preset, given) -> [(name, given)]`` lists every encoder that can be compared with the others, with
             its options, if there are several.
-        continued: ``(config, stored) -> config`` takes what a search chose from the options that a run has stored, when it
-            is resumed, if there is a search.
+        continued: ``(config, stored) -> config`` takes what a search chose from the stored options of a run that is
+            resumed, if there is a search.
         suited: ``(dataset) -> given`` returns training options that suit a dataset, if any.
         lacking: ``(dataset) -> text`` names what must be prepared before training, if anything.
         former: a tuple of `FormerCommand`: options of the original systems.

@@ -135,7 +135,9 @@ def background(center: Floats, radius: float, density: int) -> Floats:
         rings.append(np.stack([np.cos(turn) * np.cos(lat), np.sin(turn) * np.cos(lat), np.sin(lat)], axis=1))
     lon, tilt = np.radians(center[0]), 0.5 * np.pi - np.radians(center[1])
     xyz = Rotation.from_euler("yz", [tilt, lon]).apply(np.concatenate(rings))
-    return np.degrees(np.stack([np.arctan2(xyz[:, 1], xyz[:, 0]), np.arcsin(np.clip(xyz[:, 2], -1, 1))], axis=1))
+    return np.degrees(
+        np.stack([np.arctan2(xyz[:, 1], xyz[:, 0]), np.arcsin(np.clip(xyz[:, 2], -1, 1))], axis=1)
+    )
 
 
 def sri(parts: Sequence[Floats], region: Floats, *, bins: int = 10, min_points: int = MIN_POINTS) -> float:
@@ -146,7 +148,9 @@ def sri(parts: Sequence[Floats], region: Floats, *, bins: int = 10, min_points: 
         if len(part) >= min_points:
             here = np.histogram(part, bins=bins)[0] / len(part) + _SMOOTH
             known = whole > 0
-            total += float((whole[known] * np.log(whole[known] / here[known])).sum()) * len(part) / len(region)
+            total += (
+                float((whole[known] * np.log(whole[known] / here[known])).sum()) * len(part) / len(region)
+            )
     return total
 
 
@@ -237,7 +241,9 @@ def _neighbors(lonlat: Floats) -> list[Ints]:
     from sklearn.neighbors import BallTree
 
     angles = np.radians(lonlat[:, ::-1])
-    found = BallTree(angles, leaf_size=30, metric="haversine").query(angles, NEIGHBORS + 1, return_distance=False)
+    found = BallTree(angles, leaf_size=30, metric="haversine").query(
+        angles, NEIGHBORS + 1, return_distance=False
+    )
     return [others[others != row] for row, others in enumerate(found)]
 
 

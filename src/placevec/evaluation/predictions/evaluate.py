@@ -24,8 +24,8 @@ from placevec.evaluation.neighbors import VOTES, neighbor_means
 from placevec.evaluation.point_baselines import MAX_TRAINED, frequencies, linear_layer, sines
 from placevec.evaluation.position_probes import process_means
 from placevec.evaluation.predictions.probed import evaluate_probes
-from placevec.evaluation.predictions.reliability import reliability_notes
 from placevec.evaluation.predictions.ranking import TOP, TrueRanks, seen_by_image
+from placevec.evaluation.predictions.reliability import reliability_notes
 from placevec.evaluation.predictions.split import HeldOut, held_out
 from placevec.evaluation.regions import regions_of
 from placevec.evaluation.report import METHOD as OF_VECTORS
@@ -119,7 +119,9 @@ def evaluate_predictions(
     over = measure.over
     found = {row.name: row.score.value for row in rows}
     if found.get(UNTRAINED, -np.inf) > found[SUBJECT]:
-        notes.append("the model is worse than a linear layer on its own encoder without training: it may overfit")
+        notes.append(
+            "the model is worse than a linear layer on its own encoder without training: it may overfit"
+        )
     lines, reliability = reliability_notes(
         model, head, points, split.labels[split.test], None if split.years is None else split.years[split.test], over,
         calibrated_here=split.name in ("validation", "held-out blocks"),

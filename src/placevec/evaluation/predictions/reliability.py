@@ -51,9 +51,11 @@ def add_reliability(model: Model, dataset: Dataset) -> list[str]:
     if train is None:
         return []
     encoder = next(iter(model.modules.values()))
-    scales = [km for _, km in getattr(encoder.positional, "scales_km", tuple)() if math.isfinite(km)] if hasattr(
-        encoder, "positional"
-    ) else []
+    scales = (
+        [km for _, km in getattr(encoder.positional, "scales_km", tuple)() if math.isfinite(km)]
+        if hasattr(encoder, "positional")
+        else []
+    )
     head.reliability = fitted(
         head, _vectors(model, head, train), None if validation is None else _vectors(model, head, validation),
         min(scales, default=math.inf),
@@ -66,7 +68,7 @@ def add_reliability(model: Model, dataset: Dataset) -> list[str]:
 
 def against_untrained(model: Model, head: Head, train: _Places, validation: _Places) -> str | None:
     """A sentence if a linear layer on the same encoder without training does better on validation; else None."""
-    if head.kind == "presence" and head.outputs == 1 or head.outputs > _MAX_CLASSES:
+    if (head.kind == "presence" and head.outputs == 1) or head.outputs > _MAX_CLASSES:
         return None
     classes = len(head.classes)
     few, held = _some(train, MAX_FITTED // 2, 1), _some(validation, _MAX_COMPARED, 2)
@@ -77,8 +79,10 @@ def against_untrained(model: Model, head: Head, train: _Places, validation: _Pla
     labels = few.values.astype(np.int64) if classes else few.values
     theirs = linear_layer(features[0], labels, features[1], classes, 0, parts)
     ours = model.predict_lonlat(held.lonlat, held.years)
-    name, one, other = _quality(ours, held.values, classes), _score(ours, held.values, classes), _score(
-        theirs, held.values, classes
+    name, one, other = (
+        _quality(ours, held.values, classes),
+        _score(ours, held.values, classes),
+        _score(theirs, held.values, classes),
     )
     if not one < other:
         return None
@@ -125,7 +129,9 @@ def reliability_notes(
         how = (
             "which were used to scale the bands"
             if calibrated_here
-            else "" if known.calibrated else "not calibrated: too few validation places"
+            else ""
+            if known.calibrated
+            else "not calibrated: too few validation places"
         )
         lines.append(
             f"{LEVEL:.0%} bands cover {share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of these places"
@@ -134,7 +140,11 @@ def reliability_notes(
         doubt, risk, name = half, np.abs(answers[:, 0] - truth), "mean absolute error"
     else:
         best = answers.argmax(axis=1)
-        doubt, risk, name = -_mean_certainty(known, head, z, answers), (best != truth).astype(float), "error rate"
+        doubt, risk, name = (
+            -_mean_certainty(known, head, z, answers),
+            (best != truth).astype(float),
+            "error rate",
+        )
         if head.outputs == 1:
             return lines, found
     order = np.argsort(doubt, kind="stable")
@@ -169,7 +179,9 @@ def _parts(model: Model, dataset: Dataset, head: Head) -> tuple[_Places | None, 
         found.append(
             None
             if not len(rows)
-            else _Places(rows, dataset.lonlat[rows], labels.values[rows], None if years is None else years[rows])
+            else _Places(
+                rows, dataset.lonlat[rows], labels.values[rows], None if years is None else years[rows]
+            )
         )
     return found[0], found[1]
 

@@ -153,7 +153,13 @@ def write_figure(
                     _scatter(axes, layout.canvas, dots[row], len(queries))
                 _degrees(axes, layout, row, column)
                 _names_of(axes, layout, row, column, name, one.label, own if own_scales else None)
-        _heading(figure, layout, queries, title, hatched_of(queries) if any(far is not None for far in bare) else "")
+        _heading(
+            figure,
+            layout,
+            queries,
+            title,
+            hatched_of(queries) if any(far is not None for far in bare) else "",
+        )
         if not own_scales:
             _bar(figure, layout, limits, queries[0].question)
         _foot(figure, queries, credit)
@@ -338,7 +344,12 @@ def _heading(
         color=INK,
     )
     figure.text(
-        _LEFT / _WIDTH, 1 - 0.56 / layout.height, ". ".join(filter(None, (meaning_of(queries), hatched))), parse_math=False, size=8.5, color=QUIET
+        _LEFT / _WIDTH,
+        1 - 0.56 / layout.height,
+        ". ".join(filter(None, (meaning_of(queries), hatched))),
+        parse_math=False,
+        size=8.5,
+        color=QUIET,
     )
 
 

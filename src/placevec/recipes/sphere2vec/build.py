@@ -131,8 +131,8 @@ def _with_scales(config: Sphere2VecConfig, points: Floats) -> tuple[Sphere2VecCo
     lie = spacing_of(points)
     assert lie is not None
     note = (
-        f"scales follow the {lie.points:,} training points, {lie.spacing_km:.3g} km apart within {lie.extent_km:,.0f} km: "
-        f"{tuning.flags(chosen)}, finest wavelength {lie.finest_km:.3g} km"
+        f"scales follow the {lie.points:,} training points, {lie.spacing_km:.3g} km apart within {lie.extent_km:,.0f} km:"
+        f" {tuning.flags(chosen)}, finest wavelength {lie.finest_km:.3g} km"
     )
     return replace(config, **chosen), [note]
 

@@ -195,6 +195,7 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
             (self.positive_weight is not None, ("presence", "an_full"), "positive_weight"),
             (self.users, ("presence",), "users"),
             (self.label_smoothing is not None, ("cross-entropy",), "label_smoothing"),
+            (self.tune is not None, tuple(one for one in LOSSES if one not in CSP_LOSSES), "tune"),
             (
                 self.balance is not None,
                 tuple(one for one in LOSSES if one not in ("regression", *CSP_LOSSES)),
