@@ -59,10 +59,8 @@ def command(
         print_json({"model": str(out), "hash": model.hash, **model.config()})
         return
     say(f"{model.parameters:,} parameters, vectors of {model.dim} numbers: {out}")
-    origin = model.training.get("imported", {})
-    say(
-        f"{clean(str(model.training.get('attribution', 'license unknown')), 200)}; SHA-256 {origin.get('sha256', 'unknown')}"
-    )
+    origin, license = model.training.get("imported", {}), str(model.training.get("attribution", "unknown"))
+    say(f"{clean(license, 200)}; SHA-256 {origin.get('sha256', 'unknown')}")
     if "layers" not in options and options["system"] == "loc2vec-12":
         say(
             f"Note: its layers are assumed to be, in this order: {', '.join(model.seen)}; set --layers if they are not"

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from placevec.errors import ModelError
-from placevec.io.json_documents import NONE
 from placevec.models import reliability
 from placevec.models.reliability import from_config
 
@@ -19,7 +18,7 @@ KINDS = ("presence", "classes", "number")
 MAX_CLASSES = 1_000_000
 DESCRIBED = {
     "dim": int, "kind": str, "classes?": [str], "mean?": float, "deviation?": float, "bias?": bool,
-    "reliability?": (reliability.DESCRIBED, NONE),
+    "reliability?": reliability.DESCRIBED,
 }  # fmt: skip
 """Metadata of the head in a model's configuration."""
 

@@ -40,7 +40,12 @@ def satclip() -> dict[str, Any]:
     }  # fmt: skip
     state = {f"model.location.nnet.{name}": value.double() for name, value in drawn(nnet).items()}
     state["model.visual.conv1.weight"] = torch.zeros(2, 2)
-    options = {"le_type": "sphericalharmonics", "pe_type": "siren", "harmonics_calculation": "analytic", "capacity": HIDDEN}
+    options = {
+        "le_type": "sphericalharmonics",
+        "pe_type": "siren",
+        "harmonics_calculation": "analytic",
+        "capacity": HIDDEN,
+    }
     return {"state_dict": state, "hyper_parameters": options, "epoch": 3}
 
 
@@ -56,18 +61,28 @@ def satclip_formula(content: dict[str, Any]) -> np.ndarray:
             part = value.imag if order < 0 else value.real
             columns.append(part * (np.pi if order == 0 else np.sqrt(2)))
     x = np.stack(columns, axis=1)
-    part = {name.split("nnet.")[1]: value.numpy() for name, value in content["state_dict"].items() if "nnet" in name}
+    part = {
+        name.split("nnet.")[1]: value.numpy()
+        for name, value in content["state_dict"].items()
+        if "nnet" in name
+    }
     x = np.sin(30 * (x @ part["layers.0.weight"].T + part["layers.0.bias"]))
     x = np.sin(x @ part["layers.1.weight"].T + part["layers.1.bias"])
     return x @ part["last_layer.weight"].T + part["last_layer.bias"]
 
 
 def climplicit() -> dict[str, torch.Tensor]:
-    shapes: dict[str, tuple[int, ...]] = {"chelsa_regressor.weight": (11, DIM), "chelsa_regressor.bias": (11,)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "chelsa_regressor.weight": (11, DIM),
+        "chelsa_regressor.bias": (11,),
+    }
     for number, width in enumerate((4, HIDDEN, HIDDEN)):
         shapes |= {f"location_encoder.layers.{number}.weight": (HIDDEN, width)}
         shapes |= {f"location_encoder.layers.{number}.bias": (HIDDEN,)}
-    shapes |= {"location_encoder.last_layer.weight": (DIM, HIDDEN), "location_encoder.last_layer.bias": (DIM,)}
+    shapes |= {
+        "location_encoder.last_layer.weight": (DIM, HIDDEN),
+        "location_encoder.last_layer.bias": (DIM,),
+    }
     return drawn(shapes, 1)
 
 
@@ -90,9 +105,15 @@ def sinr() -> dict[str, Any]:
     shapes: dict[str, tuple[int, ...]] = {"feats.0.weight": (HIDDEN, 4), "feats.0.bias": (HIDDEN,)}
     for block in (2, 3):
         for layer in ("w1", "w2"):
-            shapes |= {f"feats.{block}.{layer}.weight": (HIDDEN, HIDDEN), f"feats.{block}.{layer}.bias": (HIDDEN,)}
+            shapes |= {
+                f"feats.{block}.{layer}.weight": (HIDDEN, HIDDEN),
+                f"feats.{block}.{layer}.bias": (HIDDEN,),
+            }
     state = drawn({**shapes, "class_emb.weight": (3, HIDDEN)}, 2)
-    return {"state_dict": state, "params": {"input_enc": "sin_cos", "class_to_taxa": [48, 7, 100], "lr": 5e-4}}
+    return {
+        "state_dict": state,
+        "params": {"input_enc": "sin_cos", "class_to_taxa": [48, 7, 100], "lr": 5e-4},
+    }
 
 
 def sinr_formula(content: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -145,17 +166,25 @@ def test_sinr_gives_its_formula_and_its_taxa(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "code"), [("Space2Vec-grid", "gridcell"), ("Sphere2Vec-sphereC", "sphere"), ("wrap", "geo_net")]
+    ("theirs", "code"),
+    [("Space2Vec-grid", "gridcell"), ("Sphere2Vec-sphereC", "sphere"), ("wrap", "geo_net")],
 )
 def test_csp_gives_the_vectors_of_the_same_encoder(theirs: str, code: str, tmp_path: Path) -> None:
     """Its location encoder wrapped by a model of images and places, under its founding name."""
     prefix = f"{theirs}:"
     state = {
-        name.removeprefix(prefix): torch.tensor(ORIGINAL[name]) for name in ORIGINAL.files if name.startswith(prefix)
+        name.removeprefix(prefix): torch.tensor(ORIGINAL[name])
+        for name in ORIGINAL.files
+        if name.startswith(prefix)
     }
     twice = {f"loc_enc.{name}": value for name, value in state.items()}
     content = {"state_dict": {**twice, "img_dec.weight": torch.zeros(2, 2)}}
-    content["params"] = {**PARAMS, **SPECIAL.get(theirs, {}), "spa_enc_type": code, "unsuper_loss": "contsoftmax"}
+    content["params"] = {
+        **PARAMS,
+        **SPECIAL.get(theirs, {}),
+        "spa_enc_type": code,
+        "unsuper_loss": "contsoftmax",
+    }
     model = import_locations(saved(content, tmp_path / "a.pth.tar"), "csp", tmp_path / "model")
     np.testing.assert_allclose(model.embed_lonlat(LONLAT), ORIGINAL[f"{theirs} vectors"], atol=1e-5)
     assert model.head is None
@@ -177,7 +206,10 @@ def test_foreign_files_that_do_not_fit_are_one_clear_line(system: str, tmp_path:
     first = next(name for name in state if "0.weight" in name)
     for name, value in (("nan", torch.full_like(state[first], float("nan"))), ("shape", state[first][:, :3])):
         changed = {**state, first: value}
-        saved({**content, "state_dict": changed} if "state_dict" in content else changed, tmp_path / f"{name}.pt")
+        saved(
+            {**content, "state_dict": changed} if "state_dict" in content else changed,
+            tmp_path / f"{name}.pt",
+        )
     for name in ("cut", "pickled", "other", "objects", "nan", "shape"):
         with pytest.raises(PlacevecError) as caught:
             import_locations(tmp_path / f"{name}.pt", system, tmp_path / "out")
