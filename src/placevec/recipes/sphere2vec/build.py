@@ -32,9 +32,10 @@ from placevec.recipes.sphere2vec import csp as sphere2vec_csp
 from placevec.recipes.sphere2vec import tuning
 from placevec.recipes.sphere2vec.config import OF_PRESENCE, WITH_BACKGROUND, Loss, Sphere2VecConfig
 from placevec.recipes.sphere2vec.csp_config import CSP_LOSSES
-from placevec.recipes.sphere2vec.encoder import device_of, encoder_of
+from placevec.recipes.sphere2vec.encoder import device_of, encoder_of, with_rasters
 from placevec.recipes.sphere2vec.init import options_in_effect
 from placevec.recipes.sphere2vec.points import background_of, divided, usable
+from placevec.recipes.sphere2vec.rasters import fields_from
 from placevec.training import TrainingOptions
 from placevec.training import train as fit
 from placevec.training.objectives.presence import (
@@ -80,12 +81,15 @@ def build(
     split, held, more = divided(lonlat, labels, rows, config, seed, lacking=lacking)
     train = split.rows("train")
     open_options = tuning.searched(config)
-    config, told = _with_scales(config, lonlat[train])
+    held_out = lonlat[held] if split.held_out else None
+    config, told = _with_scales(config, lonlat[train], held_out)
     if config.tune is not None and open_options:
         tuning.check_tuning(config, len(held) if split.held_out else 0, len(train))
         config, told = _tuned(dataset, config, training, open_options, lonlat[train])
     more = [*told, *more]
-    encoder = encoder_of(config, lonlat[train], seed)
+    fields, uncovered = fields_from(config.rasters, lonlat[train])
+    more += uncovered
+    encoder = with_rasters(encoder_of(config, lonlat[train], seed), fields)
     head = _head(encoder.dim, config, labels, train)
     device = device_of(str(training.get("device", "auto")))
     sampler = _sampler(config, labels, lonlat, train, device, size=config.batch_size, seed=seed)
@@ -120,19 +124,21 @@ def build(
     )  # fmt: skip
 
 
-def _with_scales(config: Sphere2VecConfig, points: Floats) -> tuple[Sphere2VecConfig, list[str]]:
-    """The configuration with scales that suit the training points where none are given, and a note about them."""
+def _with_scales(
+    config: Sphere2VecConfig, points: Floats, held_out: Floats | None
+) -> tuple[Sphere2VecConfig, list[str]]:
+    """The configuration with scales that suit the places where none are given, and a note about them."""
     if config.init is not None or config.r_min is not None or config.r_max is not None:
         return config, []  # a range half by the points and half by hand need not be a range
-    found = suited_scales(config.encoder, config.variant, points)
+    found = suited_scales(config.encoder, config.variant, points, held_out)
     chosen = {name: value for name, value in found.items() if getattr(config, name) is None}
     if not chosen or (config.scales is not None and config.scales > found.get("scales", math.inf)):
         return config, []
-    lie = spacing_of(points)
+    lie = spacing_of(points, held_out)
     assert lie is not None
     note = (
-        f"scales follow the {lie.points:,} training points, {lie.spacing_km:.3g} km apart within {lie.extent_km:,.0f} km:"
-        f" {tuning.flags(chosen)}, finest wavelength {lie.finest_km:.3g} km"
+        f"scales follow the {lie.points:,} training points within {lie.extent_km:,.0f} km, and the {lie.spacing_km:.3g} km"
+        f" that a prediction bridges: {tuning.flags(chosen)}, finest wavelength {lie.finest_km:.3g} km"
     )
     return replace(config, **chosen), [note]
 

@@ -68,23 +68,21 @@ class EncoderChoices(Options):
     seasons: int = option(0, "Harmonics of the time of year, if places have dates (0 disables it)", min=0)
     scales: int | None = option(
         None,
-        "Number of scales, for multi-scale encoders (default: two per octave between --r-min and --r-max)",
+        "Number of scales, for multi-scale encoders (default: one per octave between --r-min and --r-max)",
         group=FEATURES,
     )
     r_min: float | None = option(
         None,
-        "Finest scale, Earth radii; 0.001 is a wavelength of 40 km (default: by the spacing of the training points)",
+        "Finest scale, Earth radii; 0.001 is a wavelength of 40 km (default: by the spacing of the places)",
         group=FEATURES,
     )
-    r_max: float | None = option(
-        None, "Coarsest scale, Earth radii (default: by the extent of the training points)", group=FEATURES
-    )
+    r_max: float | None = option(None, "Coarsest scale, Earth radii (default 1)", group=FEATURES)
     taper_poles: bool | None = option(
         None, "Fading of features that would jump at the poles (default off)", group=FEATURES
     )
     sigma: float | None = option(
         None,
-        "Width for rbf in degrees, or scale for rff (default: by the spacing of the training points)",
+        "Width for rbf in degrees, or scale for rff (default: by the spacing of the places)",
         group=FEATURES,
     )
     anchors: int | None = option(
@@ -95,7 +93,7 @@ class EncoderChoices(Options):
         None, "Variance of the frequencies, for the original rff", group=FEATURES
     )
     degrees: int | None = option(
-        None, "Maximum degree of harmonics (default: by the spacing of the training points)", group=FEATURES
+        None, "Maximum degree of harmonics (default: by the spacing of the places)", group=FEATURES
     )
     cells: int | None = option(None, "Number of cells, for the encoder cells (default 2048)", group=FEATURES)
     cell_width: int | None = option(None, "Length of a cell's vector (default 64)", group=FEATURES)
@@ -168,6 +166,12 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
         group=DATA,
         above=0,
     )
+    rasters: tuple[Path, ...] = option(
+        (),
+        "Raster whose bands are read beside coordinates, such as climate or elevation (may be repeated; any CRS, kept in"
+        " the model)",
+        group=ENCODER,
+    )
     tune: str | None = option(
         None,
         "Time to choose scales, dropout and network on the validation places, such as 10m (default: no search;"
@@ -181,6 +185,10 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
         seconds_of(self.tune, "--tune")
         if self.loss != "auto":
             self.check_loss(self.loss)
+        if self.rasters and self.init is not None:
+            raise UsageError(
+                "--rasters belongs to a new encoder: remove --init, or leave the rasters to its run"
+            )
         if self.land is not None and self.background != "land":
             raise UsageError(
                 "--land sets the outlines for background points on land: use --background land --land FILE"
@@ -195,6 +203,7 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
             (self.positive_weight is not None, ("presence", "an_full"), "positive_weight"),
             (self.users, ("presence",), "users"),
             (self.label_smoothing is not None, ("cross-entropy",), "label_smoothing"),
+            (bool(self.rasters), tuple(one for one in LOSSES if one not in CSP_LOSSES), "rasters"),
             (self.tune is not None, tuple(one for one in LOSSES if one not in CSP_LOSSES), "tune"),
             (
                 self.balance is not None,
