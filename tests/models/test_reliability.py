@@ -13,7 +13,7 @@ import torch
 from placevec.errors import ModelError
 from placevec.models.heads import Head
 from placevec.models.model import Model
-from placevec.models.reliability import LEVEL, Reliability, Vectors, fitted
+from placevec.models.reliability import LEVEL, Reliability, Vectors, effective_count, fitted
 from tests.inference.closed_form import closed_form
 from tests.preparation.points.tables import globe
 
@@ -105,3 +105,13 @@ def test_it_is_saved_with_the_model_and_a_damaged_one_is_refused(tmp_path: Path)
     torch.testing.assert_close(few.deviation(z)[:, 0], known.deviation(z)[:, 2])
     with pytest.raises(ModelError, match="invalid sizes"):
         Reliability(0, 4, 1)
+
+
+def test_errors_that_are_alike_in_a_block_count_once() -> None:
+    """Twenty blocks of thirty places: independent errors count in full, equal ones in a block as about twenty."""
+    corners = np.array([[5.0 * i, 5.0 * j] for i in range(5) for j in range(4)])
+    places = np.repeat(corners, 30, axis=0) + RANDOM.uniform(-0.05, 0.05, (600, 2))
+    train = corners + 0.5
+    assert effective_count(np.abs(RANDOM.normal(size=600)), places, train) > 250
+    alike = np.repeat(RANDOM.random(20), 30) + RANDOM.random(600) * 1e-6
+    assert 15 < effective_count(alike, places, train) < 30

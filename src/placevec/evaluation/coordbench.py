@@ -52,8 +52,8 @@ def read_table(path: str | Path, tasks: Sequence[str] = (), name: str | None = N
         name: of the benchmark (default: the file's folder, as in its data set, or the file's name).
 
     Raises:
-        SourceError: no such file, or no Parquet.
-        EvaluationError: no coordinates, or no such column.
+        SourceError: the file does not exist, or is no Parquet.
+        EvaluationError: no coordinates, or a missing column.
     """
     import pandas as pd
     import pyarrow as pa
@@ -140,7 +140,7 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     """Rows of CoordBench's results, such as its ``coordbench-results.csv``.
 
     Raises:
-        SourceError: no such file, or other columns.
+        SourceError: the file does not exist, or has other columns.
     """
     import pandas as pd
 

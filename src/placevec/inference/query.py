@@ -68,7 +68,7 @@ class Question:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Names of the further layers: bands of 90 % or deviations, then distance and support; empty if unknown."""
+        """Names of the further layers: bands of 90% or deviations, then distance and support; empty if unknown."""
         known = self.reliability
         if known is None:
             return ()

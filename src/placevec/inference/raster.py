@@ -79,7 +79,7 @@ def write_raster(
         grid: cells to predict.
         path: the file.
         land: cells with a center outside it have no value (NaN).
-        doubts: further bands, where the model knows them: 90 % bands or deviations, distance to training points, support.
+        doubts: further bands, where the model knows them: 90% bands or deviations, distance to training points, support.
         progress: receives progress reports, including that a killed call continues.
     """
     bands = (*question.names, *(question.doubts if doubts else ()))

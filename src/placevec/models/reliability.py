@@ -6,8 +6,9 @@ intercept), weights c of its outputs and a prior, the variance of an output at x
     v(x) = sum_i (u_i . z)^2 / (c s_i + prior),   u, s: eigenvectors and eigenvalues of sum z z^T
 
 (MacKay 1992, doi:10.1162/neco.1992.4.3.448; Kristiadi et al. 2020). For a number c is 1 / noise^2, and the band
-prediction +- factor * sqrt(noise^2 + v) is scaled so that it covers 90 % of validation places, which lie in whole
-blocks (split conformal prediction: Lei et al. 2018, doi:10.1080/01621459.2017.1307116).
+prediction +- factor * sqrt(noise^2 + v) is scaled so that it covers 90% of validation places, which lie in whole
+blocks (split conformal prediction: Lei et al. 2018, doi:10.1080/01621459.2017.1307116), as if there were only as many
+of them as are independent.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class Reliability(nn.Module):
         return (turned @ (1.0 / precision).mT).sqrt()
 
     def half_width(self, z: Tensor) -> Tensor:
-        """(N,) float64 half of the 90 % band of a standardized number at (N, dim) vectors."""
+        """(N,) float64 half of the 90% band of a standardized number at (N, dim) vectors."""
         factor = float(self.factor) or _NORMAL
         return factor * (self.deviation(z)[:, 0] ** 2 + self.noise.double() ** 2).sqrt()
 
@@ -181,13 +182,39 @@ def _number(found: Reliability, train: Vectors, validation: Vectors | None) -> N
     found.prior = (found.weight.double() * prior).float()
     if held is not None:
         deviations = (found.deviation(held.z)[:, 0] ** 2 + found.noise.double() ** 2).sqrt()
-        found.factor = torch.tensor(_quantile((errors.abs() / deviations).numpy()))
+        ratios = (errors.abs() / deviations).numpy()
+        found.factor = torch.tensor(_quantile(ratios, effective_count(ratios, held.lonlat, train.lonlat)))
 
 
-def _quantile(ratios: Floats) -> float:
-    """The smallest factor whose band covers `LEVEL` of one more place as well, were it drawn like these."""
-    rank = min(len(ratios), math.ceil((len(ratios) + 1) * LEVEL))
+def _quantile(ratios: Floats, count: float) -> float:
+    """The smallest factor whose band covers `LEVEL` of one more place as well, were it drawn like ``count`` of these."""
+    rank = min(len(ratios), math.ceil(len(ratios) * (count + 1) / count * LEVEL))
     return float(np.sort(ratios)[rank - 1])
+
+
+def effective_count(ratios: Floats, lonlat: Floats, train: Floats) -> float:
+    """As how many independent places (N,) errors of validation places count: those of one block are alike.
+
+    N / (1 + (m - 1) rho), with m places in the block of a place on average and rho the correlation of the ranks of errors
+    within blocks (Kish 1965). Blocks are four times as wide as the distance to the training points.
+    """
+    from scipy.spatial import cKDTree
+    from scipy.stats import rankdata
+
+    xyz = xyz_of(lonlat)
+    bridged = float(np.median(cKDTree(xyz_of(train)).query(xyz)[0]))
+    cells = np.floor(xyz / max(4 * bridged, 1e-9)).astype(np.int64)
+    block = np.unique(cells, axis=0, return_inverse=True)[1].ravel()
+    sizes, ranks, total = np.bincount(block).astype(float), rankdata(ratios), len(ratios)
+    groups = len(sizes)
+    if groups < 2 or groups == total:
+        return float(max(groups, 1))
+    means = np.bincount(block, ranks) / sizes
+    between = float((sizes * (means - ranks.mean()) ** 2).sum()) / (groups - 1)
+    within = float(((ranks - means[block]) ** 2).sum()) / (total - groups)
+    typical = (total - float((sizes**2).sum()) / total) / (groups - 1)
+    alike = float(np.clip((between - within) / max(between + (typical - 1) * within, 1e-12), 0.0, 1.0))
+    return float(max(total / (1 + (float((sizes**2).sum()) / total - 1) * alike), 1.0))
 
 
 def _reach(points: Floats, validation: Floats | None, finest_km: float) -> float:

@@ -18,7 +18,7 @@ from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, EARTH_RADIU
 from placevec.geo import Floats
 from placevec.geo.coordinates import xyz_of
 
-WAVES_PER_SPACING = 4.0
+WAVES_PER_SPACING = 3.0
 """The finest wavelength, in distances that predictions must bridge: a wave needs two samples, and labels have noise."""
 PER_OCTAVE = 1
 """Scales in a factor of two between the finest wavelength and once around the Earth."""
@@ -84,7 +84,7 @@ def suited(
 
     >>> grid = np.array([[lon, lat] for lon in range(20, 40) for lat in range(20, 40)], float)
     >>> suited("sphereC+", "corrected", grid)
-    {'scales': 8, 'r_min': 0.0097, 'r_max': 1.0}
+    {'scales': 8, 'r_min': 0.0073, 'r_max': 1.0}
     >>> suited("xyz", "corrected", grid)
     {}
     """

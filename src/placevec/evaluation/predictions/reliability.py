@@ -97,7 +97,7 @@ def reliability_notes(
     model: Model, head: Head, lonlat: Floats, truth: NDArray[Any], years: Floats | None, over: Resampling,
     *, calibrated_here: bool,
 ) -> tuple[list[str], dict[str, Any]]:  # fmt: skip
-    """What the bands and the support of a head are worth on tested places: lines for people, numbers for scripts.
+    """How well the bands and the support of a head hold on tested places: lines for people, numbers for scripts.
 
     Args:
         model: the model.

@@ -239,7 +239,7 @@ def _values(
 
 
 def _unsupported(question: Question, canvas: Canvas) -> NDArray[np.bool_] | None:
-    """(H, W) whether no training point is within reach; None if there is no such pixel."""
+    """(H, W) whether no training point is within reach; None if all have one."""
     if question.reliability is None:
         return None
     found = np.zeros(canvas.shape, bool)

@@ -137,8 +137,9 @@ def _with_scales(
     lie = spacing_of(points, held_out)
     assert lie is not None
     note = (
-        f"scales follow the {lie.points:,} training points within {lie.extent_km:,.0f} km, and the {lie.spacing_km:.3g} km"
-        f" that a prediction bridges: {tuning.flags(chosen)}, finest wavelength {lie.finest_km:.3g} km"
+        f"scales follow the {lie.points:,} training points within {lie.extent_km:,.0f} km and the "
+        f"{lie.spacing_km:.3g} km that a prediction bridges: {tuning.flags(chosen)}, finest wavelength "
+        f"{lie.finest_km:.3g} km"
     )
     return replace(config, **chosen), [note]
 
