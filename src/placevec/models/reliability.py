@@ -7,8 +7,7 @@ intercept), weights c of its outputs and a prior, the variance of an output at x
 
 (MacKay 1992, doi:10.1162/neco.1992.4.3.448; Kristiadi et al. 2020). For a number c is 1 / noise^2, and the band
 prediction +- factor * sqrt(noise^2 + v) is scaled so that it covers 90% of validation places, which lie in whole
-blocks (split conformal prediction: Lei et al. 2018, doi:10.1080/01621459.2017.1307116), as if there were only as many
-of them as are independent.
+blocks (conformal prediction for places in groups, see `factor_of`).
 """
 
 from __future__ import annotations
@@ -30,6 +29,8 @@ from placevec.geo.coordinates import xyz_of
 
 LEVEL = 0.9
 """Share of places that a band should cover."""
+MOST = 0.95
+"""Share of few validation blocks that is covered at most to be sure of it."""
 MAX_POINTS, MAX_DIM = 20_000, 1024
 DESCRIBED = {"points": int, "width": int, "outputs": int}
 """Metadata of a model's configuration."""
@@ -183,38 +184,32 @@ def _number(found: Reliability, train: Vectors, validation: Vectors | None) -> N
     if held is not None:
         deviations = (found.deviation(held.z)[:, 0] ** 2 + found.noise.double() ** 2).sqrt()
         ratios = (errors.abs() / deviations).numpy()
-        found.factor = torch.tensor(_quantile(ratios, effective_count(ratios, held.lonlat, train.lonlat)))
+        found.factor = torch.tensor(factor_of(ratios, _blocks(held.lonlat, train.lonlat)))
 
 
-def _quantile(ratios: Floats, count: float) -> float:
-    """The smallest factor whose band covers `LEVEL` of one more place as well, were it drawn like ``count`` of these."""
-    rank = min(len(ratios), math.ceil(len(ratios) * (count + 1) / count * LEVEL))
-    return float(np.sort(ratios)[rank - 1])
+def factor_of(ratios: Floats, block: NDArray[np.int64]) -> float:
+    """The smallest factor whose band covers `LEVEL` of the places of one more block, drawn like the (N,) blocks of these.
 
-
-def effective_count(ratios: Floats, lonlat: Floats, train: Floats) -> float:
-    """As how many independent places (N,) errors of validation places count: those of one block are alike.
-
-    N / (1 + (m - 1) rho), with m places in the block of a place on average and rho the correlation of the ranks of errors
-    within blocks (Kish 1965). Blocks are four times as wide as the distance to the training points.
+    Every block counts alike, and of B blocks LEVEL (B + 1) / B must be covered (Dunn et al. 2022,
+    doi:10.1080/01621459.2022.2060112), but at most `MOST`: of few blocks this would be all.
     """
+    sizes = np.bincount(block).astype(np.float64)
+    sizes = sizes[block]
+    order = np.argsort(ratios, kind="stable")
+    blocks = len(np.unique(block))
+    covered = np.cumsum(1.0 / sizes[order]) / blocks
+    level = min(LEVEL * (blocks + 1) / blocks, MOST)
+    return float(ratios[order[min(int(np.searchsorted(covered, level - 1e-12)), len(order) - 1)]])
+
+
+def _blocks(lonlat: Floats, train: Floats) -> NDArray[np.int64]:
+    """(N,) block of each validation place, four times as wide as the median distance to the training points."""
     from scipy.spatial import cKDTree
-    from scipy.stats import rankdata
 
     xyz = xyz_of(lonlat)
     bridged = float(np.median(cKDTree(xyz_of(train)).query(xyz)[0]))
     cells = np.floor(xyz / max(4 * bridged, 1e-9)).astype(np.int64)
-    block = np.unique(cells, axis=0, return_inverse=True)[1].ravel()
-    sizes, ranks, total = np.bincount(block).astype(float), rankdata(ratios), len(ratios)
-    groups = len(sizes)
-    if groups < 2 or groups == total:
-        return float(max(groups, 1))
-    means = np.bincount(block, ranks) / sizes
-    between = float((sizes * (means - ranks.mean()) ** 2).sum()) / (groups - 1)
-    within = float(((ranks - means[block]) ** 2).sum()) / (total - groups)
-    typical = (total - float((sizes**2).sum()) / total) / (groups - 1)
-    alike = float(np.clip((between - within) / max(between + (typical - 1) * within, 1e-12), 0.0, 1.0))
-    return float(max(total / (1 + (float((sizes**2).sum()) / total - 1) * alike), 1.0))
+    return np.asarray(np.unique(cells, axis=0, return_inverse=True)[1].ravel(), np.int64)
 
 
 def _reach(points: Floats, validation: Floats | None, finest_km: float) -> float:

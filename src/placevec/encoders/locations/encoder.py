@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from placevec.encoders.arguments import whole
-from placevec.encoders.locations.fields import fields_of
+from placevec.encoders.locations.fields import RasterField, fields_of
 from placevec.encoders.locations.inputs import Order, degrees
 from placevec.encoders.locations.names import FAMILIES, Variant, known_as, positional
 from placevec.encoders.locations.networks import network as network_of
@@ -78,7 +78,7 @@ class LocationEncoder(nn.Module):
         self.positional = positional(self.encoder, variant, **self.options)
         self.seasons = whole("seasons", seasons, 0, MAX_SEASONS)
         self.rasters = fields_of(list(rasters))
-        inputs = self.positional.dim + 2 * seasons + sum(field.dim for field in self.rasters)
+        inputs = self.positional.dim + 2 * seasons + sum(field.dim for field in self._fields)
         kind = FAMILIES[self.encoder].network if network is None else network
         founding = variant == "original"
         self._network = {
@@ -192,7 +192,7 @@ class LocationEncoder(nn.Module):
             f"{self._network['network']} to {self.dim} dimensions",
             f"continuous at the antimeridian: {_yes(source.antimeridian)}, at the poles: {_yes(source.poles)}",
         ]
-        for field in self.rasters:
+        for field in self._fields:
             lines.append(
                 f"raster: {field.dim - 1} bands, cells of {field.step_lon:.3g} x {field.step_lat:.3g} degrees"
             )
@@ -206,8 +206,12 @@ class LocationEncoder(nn.Module):
         return {
             "encoder": self.encoder, "dim": self.dim, "variant": self.variant, **self._network,
             "seasons": self.seasons, "options": options,
-            **({"rasters": [field.config() for field in self.rasters]} if len(self.rasters) else {}),
+            **({"rasters": [field.config() for field in self._fields]} if self._fields else {}),
         }  # fmt: skip
+
+    @property
+    def _fields(self) -> list[RasterField]:
+        return [field for field in self.rasters if isinstance(field, RasterField)]
 
     def _features(self, lon: Tensor, lat: Tensor, year: Any) -> Tensor:
         if (year is None) != (self.seasons == 0):
@@ -219,7 +223,7 @@ class LocationEncoder(nn.Module):
         with torch.autocast(lon.device.type, enabled=False):
             found = self._positions(lon, lat)
             if len(self.rasters):
-                found = torch.cat((found, *(field(lon, lat) for field in self.rasters)), dim=-1)
+                found = torch.cat((found, *(field(lon, lat) for field in self._fields)), dim=-1)
             if year is None:
                 return found
             share = torch.as_tensor(year, dtype=torch.float64, device=lon.device).expand(lon.shape)

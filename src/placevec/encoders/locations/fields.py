@@ -70,7 +70,8 @@ class RasterField(nn.Module):
         y = (self.north - lat.double()) / self.step_lat - 0.5
         around = abs(width * self.step_lon - 360.0) < 0.5 * self.step_lon  # once around the Earth
         left, top = x.floor(), y.floor()
-        total, weights = 0.0, 0.0
+        total = torch.zeros(*x.shape, len(self.values), dtype=torch.float64, device=x.device)
+        weights = torch.zeros_like(total)
         for dx in (0, 1):
             for dy in (0, 1):
                 column, row = left + dx, top + dy

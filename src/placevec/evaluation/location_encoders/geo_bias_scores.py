@@ -96,8 +96,13 @@ def scores(
             if parts:
                 score = sri([values[part] for part in parts], values[region], bins=bins)
                 found.setdefault(f"{kind}_sri", []).append((score, len(region)))
-    names = ("unmarked_ssi", "marked_ssi", "grid_sri", "distance_sri", "direction_sri")
-    return GeoBiasScores(*(_mean(found.get(name, [])) for name in names), centers=len(centers))
+    means = {name: _mean(scored) for name, scored in found.items()}
+    none = float("nan")
+    return GeoBiasScores(
+        unmarked_ssi=means.get("unmarked_ssi", none), marked_ssi=means.get("marked_ssi", none),
+        grid_sri=means.get("grid_sri", none), distance_sri=means.get("distance_sri", none),
+        direction_sri=means.get("direction_sri", none), centers=len(centers),
+    )  # fmt: skip
 
 
 def unmarked_ssi(lonlat: Floats, center: Floats, radius: float, density: int | None = None) -> float:
@@ -135,9 +140,8 @@ def background(center: Floats, radius: float, density: int) -> Floats:
         rings.append(np.stack([np.cos(turn) * np.cos(lat), np.sin(turn) * np.cos(lat), np.sin(lat)], axis=1))
     lon, tilt = np.radians(center[0]), 0.5 * np.pi - np.radians(center[1])
     xyz = Rotation.from_euler("yz", [tilt, lon]).apply(np.concatenate(rings))
-    return np.degrees(
-        np.stack([np.arctan2(xyz[:, 1], xyz[:, 0]), np.arcsin(np.clip(xyz[:, 2], -1, 1))], axis=1)
-    )
+    lonlat = np.stack([np.arctan2(xyz[:, 1], xyz[:, 0]), np.arcsin(np.clip(xyz[:, 2], -1, 1))], axis=1)
+    return np.asarray(np.degrees(lonlat), np.float64)
 
 
 def sri(parts: Sequence[Floats], region: Floats, *, bins: int = 10, min_points: int = MIN_POINTS) -> float:
@@ -258,7 +262,5 @@ def _away(lonlat: Floats, center: int) -> NDArray[np.float64]:
 
 
 def _mean(found: Sequence[tuple[float, int]]) -> float:
-    if not found:
-        return float("nan")
     values, weights = zip(*found, strict=True)
     return float(np.average(values, weights=weights))

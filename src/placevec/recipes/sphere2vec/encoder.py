@@ -55,7 +55,7 @@ def with_rasters(encoder: LocationEncoder, fields: Sequence[RasterField]) -> Loc
     )
     assert isinstance(made, LocationEncoder)
     for own, field in zip(made.rasters, fields, strict=True):
-        own.values.copy_(field.values)
+        own.load_state_dict(field.state_dict())
     return made
 
 
