@@ -113,3 +113,25 @@ def test_what_cannot_be_tuned(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--tune must be a time"):
         api.train("sphere2vec", dataset, out=tmp_path / "run", tune="soon")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_learned_nothing_says_so_and_its_bands_are_measured(tmp_path: Path) -> None:
+    """One step of a tiny rate: a linear layer on the untrained encoder knows more of the latitude."""
+    lonlat = globe(700)
+    dataset = write_points(
+        tmp_path / "ds", lonlat, np.abs(lonlat[:, 1]), split=np.repeat([0, 0, 0, 0, 0, 1, 2], 100)
+    )
+    notes = Notes()
+    model = api.train(
+        "sphere2vec", dataset, out=tmp_path / "run", epochs=1, steps_per_epoch=1, learning_rate=1e-7, hidden=32, dim=16,
+        projector=0, progress=notes,
+    )  # fmt: skip
+    assert any(
+        "worse than a linear layer on the same encoder without training: R²" in line for line in notes.said
+    )
+    report = api.evaluate_model(model, baselines=False)
+    measured = report.about["reliability"]
+    assert 0.75 < measured["coverage"] <= 1.0
+    assert measured["coverage_low"] <= measured["coverage"] <= measured["coverage_high"]
+    assert set(measured["risk"]) == {"1", "0.9", "0.8", "0.5"}
+    assert any(line.startswith("90% bands cover") for line in report.results[0].notes)
