@@ -31,6 +31,8 @@ LEVEL = 0.9
 """Share of places that a band should cover."""
 MOST = 0.95
 """Share of few validation blocks that is covered at most to be sure of it."""
+FEW = 20
+"""Validation blocks below which every block counts alike."""
 MAX_POINTS, MAX_DIM = 20_000, 1024
 DESCRIBED = {"points": int, "width": int, "outputs": int}
 """Metadata of a model's configuration."""
@@ -190,16 +192,17 @@ def _number(found: Reliability, train: Vectors, validation: Vectors | None) -> N
 def factor_of(ratios: Floats, block: NDArray[np.int64]) -> float:
     """The smallest factor whose band covers `LEVEL` of the places of one more block, drawn like the (N,) blocks of these.
 
-    Every block counts alike, and of B blocks LEVEL (B + 1) / B must be covered (Dunn et al. 2022,
-    doi:10.1080/01621459.2022.2060112), but at most `MOST`: of few blocks this would be all.
+    Of B blocks LEVEL (B + 1) / B must be covered (Dunn et al. 2022, doi:10.1080/01621459.2022.2060112), but at most
+    `MOST`: of few blocks this would be all. Places count alike; where there are fewer than `FEW` blocks, blocks do, since
+    one large block could decide alone.
     """
-    sizes = np.bincount(block).astype(np.float64)
-    sizes = sizes[block]
+    sizes = np.bincount(block)
+    blocks = int((sizes > 0).sum())
+    weights = 1.0 / sizes[block] / blocks if blocks < FEW else np.full(len(ratios), 1.0 / len(ratios))
     order = np.argsort(ratios, kind="stable")
-    blocks = len(np.unique(block))
-    covered = np.cumsum(1.0 / sizes[order]) / blocks
     level = min(LEVEL * (blocks + 1) / blocks, MOST)
-    return float(ratios[order[min(int(np.searchsorted(covered, level - 1e-12)), len(order) - 1)]])
+    place = int(np.searchsorted(np.cumsum(weights[order]), level - 1e-12))
+    return float(ratios[order[min(place, len(order) - 1)]])
 
 
 def _blocks(lonlat: Floats, train: Floats) -> NDArray[np.int64]:
