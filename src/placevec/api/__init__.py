@@ -19,6 +19,7 @@ from placevec.api.inputs import (
     recorded_dataset,
     recorded_model,
 )
+from placevec.api.locating import locate
 from placevec.api.plotting import picture_curves, picture_kernels, picture_latitude, picture_words
 from placevec.api.predicting import predict
 from placevec.api.preparing import prepare
@@ -49,6 +50,7 @@ __all__ = [
     "index",
     "load_embeddings",
     "load_model",
+    "locate",
     "open_dataset",
     "picture_categories",
     "picture_curves",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,34 +12,12 @@ from placevec.io import atomic, jobs
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, Reads, checked_keywords
 from placevec.options.choices import Folds, Probe
+from placevec.options.durations import seconds_of
 
 if TYPE_CHECKING:
     from placevec.evaluation.location_encoders.table import Results
     from placevec.evaluation.splits import Split
     from placevec.evaluation.tasks import Task
-
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def seconds_of(budget: str | float | None) -> float | None:
-    """Seconds from ``90s``, ``30m`` or ``1.5h``; a number is seconds already.
-
-    Raises:
-        UsageError: any other text.
-
-    >>> seconds_of("30m")
-    1800.0
-    """
-    if budget is None:
-        return None
-    number = isinstance(budget, int | float) and not isinstance(budget, bool)
-    found = re.fullmatch(
-        r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh])", f"{budget}s" if number else str(budget).strip().lower()
-    )
-    if not found or float(found[1]) <= 0:
-        raise UsageError(f"--budget must be a time such as 90s, 30m or 2h; got {str(budget)[:20]!r}")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 @checked_keywords

@@ -70,6 +70,7 @@ def predict(
     year: Annotated[float, Limits(min=0, max=1)] | None = None,
     title: str | None = None,
     own_scales: bool = False,
+    support: bool = True,
     seed: Annotated[int, Limits(min=0)] = 0,
     progress: Progress = SILENT,
 ) -> Predicted:
@@ -115,6 +116,8 @@ def predict(
         show_points: Also draw the training points of each class, from the first model.
         year: Fraction of the year, for a model trained with dates.
         title: Title of a .png or .html (default: the class).
+        support: Doubts of a model that this version trained: 90% bands or deviations, distance to training points and
+            support in a .tif; hatching where no training point is near in a .png or .html.
         own_scales: Separate color scale for each map of a .png, from its lowest to its highest value.
         seed: Seed of the sample if there are more than 5,000 points to draw.
         progress: Receives progress reports.
@@ -201,7 +204,7 @@ def predict(
     area = area_of(bbox) or WORLD
     outlines = outlines_of(land, required=land_only) if form != "raster" or land_only else None
     if form == "raster":
-        return _raster(asked[0].question, area, resolution, Path(out), outlines, progress)
+        return _raster(asked[0].question, area, resolution, Path(out), outlines, support, progress)
     dots = _dots(opened[0], asked[0].question, points, show_points)
     credit = OUTLINES if outlines is not None and land is None else ""
     if form == "page":
@@ -211,13 +214,13 @@ def predict(
         grid = Grid.of(area, span(area) / CELLS_ACROSS if resolution is None else resolution)
         return write_distribution_page(
             asked, grid, Path(out), land=outlines, land_only=land_only, points=dots, title=title,
-            credit=credit, seed=seed, progress=progress,
+            credit=credit, support=support, seed=seed, progress=progress,
         )  # fmt: skip
     from placevec.explorer.figures.prediction_figure import write_figure
 
     return write_figure(
         asked, area, Path(out), land=outlines, land_only=land_only, points=dots, title=title,
-        own_scales=own_scales, credit=credit, seed=seed, progress=progress,
+        own_scales=own_scales, support=support, credit=credit, seed=seed, progress=progress,
     )  # fmt: skip
 
 
@@ -287,13 +290,14 @@ def _table(
 
 
 def _raster(
-    question: Question, area: Area, resolution: float | None, out: Path, land: BaseGeometry | None, progress: Progress
+    question: Question, area: Area, resolution: float | None, out: Path, land: BaseGeometry | None, support: bool,
+    progress: Progress,
 ) -> RasterReport:  # fmt: skip
     from placevec.inference.grid import Grid, span
     from placevec.inference.raster import write_raster
 
     grid = Grid.of(area, span(area) / CELLS_ACROSS if resolution is None else resolution)
-    return write_raster(question, grid, out, land=land, progress=progress)
+    return write_raster(question, grid, out, land=land, doubts=support, progress=progress)
 
 
 def _questions(models: Sequence[Model], classes: Sequence[str], year: float | None) -> list[Question]:

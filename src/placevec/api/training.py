@@ -123,11 +123,14 @@ def _trained(
     from placevec.models.model import Model
     from placevec.models.reading import Reading
     from placevec.training import train as run_training
+    from placevec.training.state import stored_config
 
     holds_run = _check_run(run, resume=resumed is not False, force=force)
     torch.manual_seed(int(training.get("seed", 0)))
     state = state_of(run, resumed)
     began = hashes_at_begin(training_data, validation_data, run, state)
+    if state is not None:
+        config = entry.resumed(config, stored_config(state))
     built = entry.built(training_data, config, training, validation_data)
     if validation_data is not None and built.recipe.validation is None:
         raise UsageError(f"train {entry.name} has no validation loss: remove --validation")
@@ -183,6 +186,13 @@ def _trained(
         started=lambda precision, used: origin.update(precision=precision, instruction_set=used), progress=progress,
     )  # fmt: skip
     trained = Model.load(run)
+    if _leads() and isinstance(training_data, Dataset):
+        from placevec.evaluation.predictions.reliability import add_reliability
+
+        for note in add_reliability(trained, training_data):
+            progress.say(f"Note: {note}")
+        if any(head.reliability is not None for head in trained.heads.values()):
+            trained.save(run)
     if projector:
         from placevec.explorer.tensorboard import write_projector
         from placevec.training.log import record_sums

@@ -30,15 +30,16 @@ def import_weights(
 
     Args:
         file: Checkpoint: .pt, .pth or .pth.tar; only its tensors and plain values are read.
-        system: System of the weights: loc2vec-12, loc2vec-rgb, where2vec-s2, torchspatial or geoclip.
+        system: System of the weights: loc2vec-12, loc2vec-rgb, where2vec-s2, torchspatial, geoclip, satclip, climplicit,
+            sinr or csp.
         out: Model directory to make.
         zoom: Zoom of the tiles that a Loc2Vec was trained on (default 17).
         layers: Input channels of a Loc2Vec or bands of where2vec-s2 in their order, separated by commas (default:
             placevec's order, where the 12-layer code used the order in which its disk listed the folders;
             B02,B03,B04,B08).
-        classes: File with the class names of torchspatial, one per line in the order of its outputs (default: class 0,
-            class 1, ...; the checkpoint has no names).
-        training_points: Table of the training points of torchspatial's rbf, in their order.
+        classes: File with the class names of torchspatial, sinr or csp, one per line in the order of its outputs
+            (default: class 0, class 1, ...; the numbers of taxa of sinr, no classes of csp).
+        training_points: Table of the training points of an rbf of torchspatial or csp, in their order.
         text_model: Text model that where2vec-s2 was trained with: a folder, a Hugging Face name, or the model of an
             installed package
             (default all-MiniLM-L6-v2).

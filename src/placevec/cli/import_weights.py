@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from placevec.api.weights import import_weights
-from placevec.cli.output import print_json, say
+from placevec.cli.output import clean, print_json, say
 from placevec.cli.signature import taking_keywords_of
 from placevec.errors import InputError, UsageError
 
 HELP = """\
 Supports the original Loc2Vec systems (loc2vec-12, loc2vec-rgb), the original Where2Vec (where2vec-s2) and location
-encoders: those of TorchSpatial with their classes (torchspatial), and that of GeoCLIP (geoclip). You provide the file;
-nothing is downloaded.
+encoders: those of TorchSpatial (torchspatial) and SINR (sinr) with their classes, and those of CSP (csp), GeoCLIP
+(geoclip), SatCLIP (satclip) and Climplicit (climplicit). You provide the file; nothing is downloaded. Its SHA-256 and
+license are printed and kept in the model.
 
 Such a file is a pickle. Only its tensors and plain values are read, nothing in it is executed, and every shape
 is checked. Still, it is only read with your consent.
@@ -29,7 +30,9 @@ For example:
 
   placevec import-weights model_fmow_Sphere2Vec-sphereC+.pth.tar --as torchspatial --classes fmow.txt --out models/fmow
 
-  placevec import-weights location_encoder_weights.pth --as geoclip --out models/geoclip"""
+  placevec import-weights location_encoder_weights.pth --as geoclip --out models/geoclip
+
+  placevec import-weights satclip-vit16-l40.ckpt --as satclip --out models/satclip"""
 
 
 @taking_keywords_of(import_weights, flags={"system": "--as"})
@@ -56,6 +59,8 @@ def command(
         print_json({"model": str(out), "hash": model.hash, **model.config()})
         return
     say(f"{model.parameters:,} parameters, vectors of {model.dim} numbers: {out}")
+    origin, license = model.training.get("imported", {}), str(model.training.get("attribution", "unknown"))
+    say(f"{clean(license, 200)}; SHA-256 {origin.get('sha256', 'unknown')}")
     if "layers" not in options and options["system"] == "loc2vec-12":
         say(
             f"Note: its layers are assumed to be, in this order: {', '.join(model.seen)}; set --layers if they are not"

@@ -24,6 +24,7 @@ ENCODERS = Registry(
     "placevec.encoders",
     "encoder",
     {
+        "climplicit-location": "placevec.encoders.locations.climplicit:ClimplicitEncoder",
         "compact-tile-cnn": "placevec.encoders.tile_cnn:CompactTileCNN",
         "feature-projection": "placevec.encoders.feature_projection:FeatureProjection",
         "founding-rgb-cnn": "placevec.encoders.tile_cnn:FoundingRgbCNN",

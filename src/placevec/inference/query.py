@@ -15,12 +15,15 @@ from placevec.geo import Floats
 from placevec.io.progress import printable
 from placevec.models.heads import Head, HeadKind
 from placevec.models.model import Model
+from placevec.models.reliability import Reliability
 
 MAX_QUERIED_CLASSES = 64
 """Maximum classes per query: bands of a raster, panels of a figure."""
 _MAX_NUMBERS = 2**24
 """Maximum predictions in memory: points times all classes."""
 _MAX_COMPARED = 20_000
+DISTANCE, SUPPORT = "distance to training points, km", "supported"
+LOWER, UPPER, DEVIATION = "lower 90%", "upper 90%", "standard deviation"
 NUMBER = "number"
 """Name of a predicted number if the training record does not name its label."""
 
@@ -56,6 +59,63 @@ class Question:
             year = None if self.year is None else np.full(len(part), self.year)
             parts.append(self.model.predict_lonlat(part, year)[:, list(self.columns)])
         return np.concatenate(parts)
+
+    @property
+    def reliability(self) -> Reliability | None:
+        """What the head knows of its training points; None for models that keep nothing of them."""
+        assert self.model.head is not None
+        return self.model.head.reliability
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Names of the further layers: bands of 90% or deviations, then distance and support; empty if unknown."""
+        known = self.reliability
+        if known is None:
+            return ()
+        if not known.width:
+            return (DISTANCE, SUPPORT)
+        if self.kind == "number":
+            return (f"{self.names[0]}: {LOWER}", f"{self.names[0]}: {UPPER}", DISTANCE, SUPPORT)
+        return (*(f"{name}: {DEVIATION}" for name in self.names), DISTANCE, SUPPORT)
+
+    def layers(self, lonlat: Floats) -> NDArray[np.float32]:
+        """(N, names + doubts) float32: `answers`, then what `doubts` names; support is 1, or 0 beyond the reach."""
+        known, head = self.reliability, self.model.head
+        if known is None:
+            return self.answers(lonlat)
+        assert head is not None
+        at_once = max(256, _MAX_NUMBERS // head.outputs)
+        parts = [np.empty((0, len(self.names) + len(self.doubts)), np.float32)]
+        for start in range(0, len(lonlat), at_once):
+            part = wrapped(lonlat[start : start + at_once])
+            z = torch.from_numpy(
+                self.model.embed_lonlat(part, None if self.year is None else np.full(len(part), self.year))
+            )
+            with torch.inference_mode():
+                answers = head.cpu().answers(z)[:, list(self.columns)]
+                found = [answers.numpy(), *_doubts(self, known, head, z, answers)]
+            distance = known.distance_km(part)
+            found += [distance[:, None], (distance <= float(known.reach_km))[:, None]]
+            parts.append(np.concatenate(found, axis=1).astype(np.float32))
+        return np.concatenate(parts)
+
+    def unsupported(self, lonlat: Floats) -> NDArray[np.bool_]:
+        """(N,) whether no training point is within reach of (N, 2) points; all False for models that keep none."""
+        known = self.reliability
+        return np.zeros(len(lonlat), bool) if known is None else ~known.supported(lonlat)
+
+
+def _doubts(
+    question: Question, known: Reliability, head: Head, z: torch.Tensor, answers: torch.Tensor
+) -> list[NDArray[np.float32]]:
+    """The band of a number, or the deviation of each probability by the delta method."""
+    if not known.width:
+        return []
+    if question.kind == "number":
+        half = (known.half_width(z) * head.deviation)[:, None]
+        return [(answers - half).numpy(), (answers + half).numpy()]
+    deviation = known.deviation(z)[:, list(question.columns)]
+    return [(deviation * answers * (1 - answers)).numpy()]
 
 
 def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None) -> Question:
@@ -205,4 +265,6 @@ def _only(head: Head, columns: Sequence[int]) -> Head:
         few.linear.weight.copy_(head.linear.weight[list(columns)])
         if head.linear.bias is not None:
             few.linear.bias.copy_(head.linear.bias[list(columns)])
+    if head.reliability is not None:
+        few.reliability = head.reliability.only(list(columns))
     return few.eval()

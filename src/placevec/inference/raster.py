@@ -67,6 +67,7 @@ def write_raster(
     path: Path,
     *,
     land: BaseGeometry | None = None,
+    doubts: bool = True,
     progress: Progress = SILENT,
 ) -> RasterReport:
     """Write predictions over a grid, float32 in EPSG:4326, in compressed tiles with overviews, atomically.
@@ -78,20 +79,23 @@ def write_raster(
         grid: cells to predict.
         path: the file.
         land: cells with a center outside it have no value (NaN).
+        doubts: further bands, where the model knows them: 90% bands or deviations, distance to training points, support.
         progress: receives progress reports, including that a killed call continues.
     """
-    with opened(path, _inputs(question, grid, land), progress=progress) as job:
+    bands = (*question.names, *(question.doubts if doubts else ()))
+    with opened(path, _inputs(question, grid, land, bands), progress=progress) as job:
         if done := sum(1 for _ in job.work.glob("rows-*")):
             progress.say(f"Note: continuing: {done} of {-(-grid.height // TILE)} strips were finished before")
-        lowest, highest = _write(question, grid, path, land, job, progress)
+        lowest, highest = _write(question, grid, path, land, bands, job, progress)
         job.finish()
     return RasterReport(
-        path, question.names, grid.width, grid.height, lowest, highest, path.stat().st_size
+        path, bands, grid.width, grid.height, lowest, highest, path.stat().st_size
     )  # fmt: skip
 
 
 def _write(
-    question: Question, grid: Grid, path: Path, land: BaseGeometry | None, job: Job, progress: Progress
+    question: Question, grid: Grid, path: Path, land: BaseGeometry | None, bands: tuple[str, ...], job: Job,
+    progress: Progress,
 ) -> tuple[float, float]:  # fmt: skip
     """Write the file; the lowest and highest answer, NaN where there are none."""
     import rasterio
@@ -99,13 +103,14 @@ def _write(
 
     lowest, highest = np.inf, -np.inf
     with replacing(path) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
-        with gdal.opened(temporary, "w", **_profile(question, grid)) as file:
-            file.update_tags(**_tags(question), **gdal.CHECKSUM)
-            for band, name in enumerate(question.names, 1):
+        with gdal.opened(temporary, "w", **_profile(len(bands), grid)) as file:
+            file.update_tags(**_tags(question, bands), **gdal.CHECKSUM)
+            for band, name in enumerate(bands, 1):
                 file.set_band_description(band, tag(name))
-                file.update_tags(band, CLASS=tag(name))
-            for start, values in strips(question, grid, land, progress, job):
-                known = values[np.isfinite(values)]
+                file.update_tags(band, **({"CLASS": tag(name)} if band <= len(question.names) else {}))
+            for start, values in strips(question, grid, land, progress, job, len(bands)):
+                answers = values[: len(question.names)]
+                known = answers[np.isfinite(answers)]
                 if known.size:
                     lowest, highest = min(lowest, float(known.min())), max(highest, float(known.max()))
                 with gdal.writing(temporary):
@@ -124,32 +129,39 @@ def strips(
     land: BaseGeometry | None = None,
     progress: Progress = SILENT,
     job: Job | None = None,
+    bands: int | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """(first row, (bands, rows, width) float32 predictions) of each strip of `TILE` rows, from the north.
 
-    Finished strips are read from ``job``, and new ones added to it.
+    Finished strips are read from ``job``, and new ones added to it. ``bands`` is the number of layers, by default that
+    of the answers; with more, `Question.layers` gives them.
     """
+    count = len(question.names) if bands is None else bands
+    asking = question.answers if count == len(question.names) else question.layers
     with progress.task("Predicting", total=grid.width * grid.height) as advance:
         for start in range(0, grid.height, TILE):
             stop = min(start + TILE, grid.height)
-            shape = (len(question.names), (stop - start) * grid.width)
+            shape = (count, (stop - start) * grid.width)
             values = None if job is None else job.get_array(f"rows-{start:09d}")
             if values is None:
                 values = np.full(shape, np.nan, np.float32)
                 asked = np.arange(shape[1]) if land is None else _on_land(grid, start, stop, land)
-                values[:, asked] = question.answers(grid.rows(start, stop)[asked]).T
+                values[:, asked] = asking(grid.rows(start, stop)[asked]).T
                 if job is not None:
                     job.put_array(f"rows-{start:09d}", values)
             advance(shape[1])
-            yield start, values.reshape(len(question.names), stop - start, grid.width)
+            yield start, values.reshape(count, stop - start, grid.width)
 
 
-def _inputs(question: Question, grid: Grid, land: BaseGeometry | None) -> dict[str, Any]:
+def _inputs(
+    question: Question, grid: Grid, land: BaseGeometry | None, bands: tuple[str, ...]
+) -> dict[str, Any]:
     """All that strips depend on."""
     return {
         "model": question.model.hash, "columns": list(question.columns), "year": question.year,
         "area": [grid.area.west, grid.area.south, grid.area.east, grid.area.north],
         "cells": [grid.width, grid.height], "land": None if land is None else hashlib.sha256(land.wkb).hexdigest(),
+        **({} if bands == question.names else {"bands": len(bands)}),
     }  # fmt: skip
 
 
@@ -175,12 +187,12 @@ def _on_land(grid: Grid, start: int, stop: int, land: BaseGeometry) -> NDArray[n
     return np.flatnonzero(~outside.ravel())
 
 
-def _profile(question: Question, grid: Grid) -> dict[str, Any]:
+def _profile(bands: int, grid: Grid) -> dict[str, Any]:
     from rasterio.transform import from_origin
 
     wide, high = grid.cell
     return {
-        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": len(question.names),
+        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": bands,
         "dtype": "float32", "crs": "EPSG:4326", "nodata": float("nan"),
         "transform": from_origin(grid.area.west, grid.area.north, wide, high),
         "tiled": True, "blockxsize": TILE, "blockysize": TILE, "interleave": "band", "compress": "deflate",
@@ -188,7 +200,7 @@ def _profile(question: Question, grid: Grid) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tags(question: Question) -> dict[str, str]:
+def _tags(question: Question, bands: tuple[str, ...]) -> dict[str, str]:
     training = question.model.training
     told = {
         "presence": "probability that the class is present, independent of other classes",
@@ -201,6 +213,11 @@ def _tags(question: Question) -> dict[str, str]:
         "TRAINED_ON": tag(str(training.get("dataset", "unknown"))),
         "SOFTWARE": f"placevec {__version__}",
     }
+    if bands != question.names and (known := question.reliability) is not None:
+        scaled = "scaled on validation places" if known.calibrated else "not calibrated"
+        tags["SUPPORT"] = f"1 where a training point lies within {float(known.reach_km):.4g} km, else 0"
+        if known.width and question.kind == "number":
+            tags["BANDS"] = f"90% of places are expected between lower and upper; {scaled}"
     return tags if question.year is None else {**tags, "SHARE_OF_THE_YEAR": f"{question.year:g}"}
 
 

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from placevec.errors import ModelError
+from placevec.models import reliability
+from placevec.models.reliability import from_config
 
 HeadKind = Literal["presence", "classes", "number"]
 KINDS = ("presence", "classes", "number")
 MAX_CLASSES = 1_000_000
 DESCRIBED = {
     "dim": int, "kind": str, "classes?": [str], "mean?": float, "deviation?": float, "bias?": bool,
+    "reliability?": reliability.DESCRIBED,
 }  # fmt: skip
 """Metadata of the head in a model's configuration."""
 
@@ -33,6 +36,8 @@ class Head(nn.Module):
         mean: mean of the training labels, in the label's unit.
         deviation: their standard deviation, more than 0.
         bias: whether outputs have an intercept; by default all kinds except ``presence``, as published.
+        reliability: sizes of what the head knows of its training points, see `placevec.models.reliability`; None if
+            it knows nothing.
 
     Raises:
         ModelError: an unknown kind, no classes or a duplicate class, a deviation that is not more than 0.
@@ -52,6 +57,7 @@ class Head(nn.Module):
         mean: float = 0.0,
         deviation: float = 1.0,
         bias: bool | None = None,
+        reliability: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if kind not in KINDS:
@@ -70,6 +76,7 @@ class Head(nn.Module):
                 f"a head for numbers needs a mean, and a deviation of more than 0; got {mean} and {deviation}"
             )
         self.linear = nn.Linear(self.dim, self.outputs, bias=kind != "presence" if bias is None else bias)
+        self.reliability = from_config(reliability)
 
     @property
     def outputs(self) -> int:
@@ -93,6 +100,7 @@ class Head(nn.Module):
         return {
             "dim": self.dim, "kind": self.kind, "classes": list(self.classes), "mean": self.mean,
             "deviation": self.deviation, "bias": self.linear.bias is not None,
+            **({} if self.reliability is None else {"reliability": self.reliability.config()}),
         }  # fmt: skip
 
     @classmethod

@@ -263,6 +263,10 @@ class Model:
             torch.manual_seed(seed)
             config = self.config()
             modules, _, fuse = files.build_parts({**config, "heads": {}})
+        for name, module in modules.items():  # cells of rasters are data, not learned
+            theirs = getattr(self.modules[name], "rasters", ())
+            for own, other in zip(getattr(module, "rasters", ()), theirs, strict=True):
+                own.load_state_dict(other.state_dict())
         return Model(modules, self.readings, self.recipe, {"untrained": True, "seed": seed}, fuse=fuse)
 
     def views_of(self, dataset: Dataset, views: Sequence[str] | None = None) -> dict[str, View]:

@@ -98,6 +98,8 @@ class RecipeEntry:
         completed: ``(given) -> given`` adds options that follow from the given ones, if any.
         encoders: ``(preset, given) -> [(name, given)]`` lists every encoder that can be compared with the others, with
             its options, if there are several.
+        continued: ``(config, stored) -> config`` takes what a search chose from the stored options of a run that is
+            resumed, if there is a search.
         suited: ``(dataset) -> given`` returns training options that suit a dataset, if any.
         lacking: ``(dataset) -> text`` names what must be prepared before training, if anything.
         former: a tuple of `FormerCommand`: options of the original systems.
@@ -117,6 +119,7 @@ class RecipeEntry:
     from_file: str = "{path}"
     completed: str | None = None
     encoders: str | None = None
+    continued: str | None = None
     suited: str | None = None
     lacking: str | None = None
     former: str | None = None
@@ -178,6 +181,11 @@ class RecipeEntry:
         training = {one.name for one in options_of(TrainingOptions)}
         config = self.config(**{name: value for name, value in chosen.items() if name not in training})
         return config, {name: value for name, value in chosen.items() if name in training}
+
+    def resumed(self, config: Options, stored: Given) -> Options:
+        """The configuration with which a run is resumed, whose options are ``stored``."""
+        found: Options = config if self.continued is None else _load(self.continued)(config, stored)
+        return found
 
     def each_encoder(self, preset: str, given: Given) -> Sequence[tuple[str, Given]]:
         """(name, options) of every encoder that can be compared with the others; empty if there is only one."""

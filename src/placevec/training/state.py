@@ -161,14 +161,19 @@ def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     ]
 
 
-def require_config(path: Path, config: dict[str, Any]) -> None:
-    """ModelError unless a state was saved with this configuration, except for the options in `FREE`."""
+def stored_config(path: Path) -> dict[str, Any]:
+    """The configuration that a state was saved with; ModelError when the state is damaged."""
     try:
         content = read_sealed(path / "state.json")
         check(content, {"config": dict})
     except (OSError, ValueError) as error:
         raise ModelError(_DAMAGED.format(path, error)) from error
-    _require_same(path, content["config"], config)
+    return dict(content["config"])
+
+
+def require_config(path: Path, config: dict[str, Any]) -> None:
+    """ModelError unless a state was saved with this configuration, except for the options in `FREE`."""
+    _require_same(path, stored_config(path), config)
 
 
 def _require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from placevec.api.benchmarking import seconds_of
 from placevec.errors import UsageError
 from placevec.evaluation.location_encoders import trained_probe as trained
 from placevec.evaluation.location_encoders.candidates import Candidate
 from placevec.evaluation.splits import task_split
+from placevec.options.durations import seconds_of
 from tests.cli.commands import run
 from tests.evaluation.location_encoders.test_run import smooth_task
 

@@ -191,8 +191,10 @@ def test_weights_that_are_no_numbers_are_rejected(tmp_path: Path) -> None:
 def test_an_unknown_system_and_options_of_another_one(tmp_path: Path) -> None:
     file = saved(checkpoint("xyz"), tmp_path / "a.pth.tar")
     out = tmp_path / "out"
-    with pytest.raises(PlacevecError, match="loc2vec-12, loc2vec-rgb, where2vec-s2, torchspatial, geoclip"):
-        api.import_weights(file, system="satclip", out=out)
+    with pytest.raises(
+        PlacevecError, match="loc2vec-12, loc2vec-rgb, where2vec-s2, torchspatial, geoclip, satclip"
+    ):
+        api.import_weights(file, system="range", out=out)
     with pytest.raises(PlacevecError, match="--zoom"):
         api.import_weights(file, system="torchspatial", out=out, zoom=18)
     with pytest.raises(PlacevecError, match="--classes"):

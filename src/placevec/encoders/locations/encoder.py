@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from placevec.encoders.arguments import whole
+from placevec.encoders.locations.fields import RasterField, fields_of
 from placevec.encoders.locations.inputs import Order, degrees
 from placevec.encoders.locations.names import FAMILIES, Variant, known_as, positional
 from placevec.encoders.locations.networks import network as network_of
@@ -36,6 +37,8 @@ class LocationEncoder(nn.Module):
         dropout: dropout probability (default 0.1; 0.5 for the original).
         activation: activation of ``ffn`` (default leakyrelu; relu for the original).
         seasons: number of harmonics of the time of year added to the features (default 0: none).
+        rasters: descriptions of rasters whose numbers are added to the features, see `fields.RasterField`; the cells are
+            part of the weights.
         options: options of the positional features: scales, r_min, r_max, ...
 
     Attributes:
@@ -64,6 +67,7 @@ class LocationEncoder(nn.Module):
         dropout: float | None = None,
         activation: str | None = None,
         seasons: int = 0,
+        rasters: Sequence[Mapping[str, Any]] = (),
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -73,7 +77,8 @@ class LocationEncoder(nn.Module):
         self.options = {name: _own(value) for name, value in (options or {}).items()}
         self.positional = positional(self.encoder, variant, **self.options)
         self.seasons = whole("seasons", seasons, 0, MAX_SEASONS)
-        inputs = self.positional.dim + 2 * seasons
+        self.rasters = fields_of(list(rasters))
+        inputs = self.positional.dim + 2 * seasons + sum(field.dim for field in self._fields)
         kind = FAMILIES[self.encoder].network if network is None else network
         founding = variant == "original"
         self._network = {
@@ -187,6 +192,10 @@ class LocationEncoder(nn.Module):
             f"{self._network['network']} to {self.dim} dimensions",
             f"continuous at the antimeridian: {_yes(source.antimeridian)}, at the poles: {_yes(source.poles)}",
         ]
+        for field in self._fields:
+            lines.append(
+                f"raster: {field.dim - 1} bands, cells of {field.step_lon:.3g} x {field.step_lat:.3g} degrees"
+            )
         if self.seasons:
             lines.append(f"time of year: {self.seasons} harmonics")
         return "\n".join([*lines, *(f"{name}: {km:.4g} km" for name, km in source.scales_km())])
@@ -197,7 +206,12 @@ class LocationEncoder(nn.Module):
         return {
             "encoder": self.encoder, "dim": self.dim, "variant": self.variant, **self._network,
             "seasons": self.seasons, "options": options,
+            **({"rasters": [field.config() for field in self._fields]} if self._fields else {}),
         }  # fmt: skip
+
+    @property
+    def _fields(self) -> list[RasterField]:
+        return [field for field in self.rasters if isinstance(field, RasterField)]
 
     def _features(self, lon: Tensor, lat: Tensor, year: Any) -> Tensor:
         if (year is None) != (self.seasons == 0):
@@ -208,6 +222,8 @@ class LocationEncoder(nn.Module):
             )
         with torch.autocast(lon.device.type, enabled=False):
             found = self._positions(lon, lat)
+            if len(self.rasters):
+                found = torch.cat((found, *(field(lon, lat) for field in self._fields)), dim=-1)
             if year is None:
                 return found
             share = torch.as_tensor(year, dtype=torch.float64, device=lon.device).expand(lon.shape)

@@ -25,6 +25,7 @@ from placevec.evaluation.point_baselines import MAX_TRAINED, frequencies, linear
 from placevec.evaluation.position_probes import process_means
 from placevec.evaluation.predictions.probed import evaluate_probes
 from placevec.evaluation.predictions.ranking import TOP, TrueRanks, seen_by_image
+from placevec.evaluation.predictions.reliability import reliability_notes
 from placevec.evaluation.predictions.split import HeldOut, held_out
 from placevec.evaluation.regions import regions_of
 from placevec.evaluation.report import METHOD as OF_VECTORS
@@ -47,6 +48,7 @@ Measured = dict[str, Score]
 EVERY_PHOTO = "every photo"
 """Rows that are measured on photos without coordinates too."""
 SUBJECT = "model"
+UNTRAINED = "untrained encoder + linear"
 DRAWS = 2_000
 METHOD = (
     "Every row is measured on the same places. Intervals are 95% over blocks of places; they are about this area and "
@@ -115,6 +117,16 @@ def evaluate_predictions(
             f"{split.unseen:,} places are of classes that the model was never trained on: always wrong"
         )
     over = measure.over
+    found = {row.name: row.score.value for row in rows}
+    if found.get(UNTRAINED, -np.inf) > found[SUBJECT]:
+        notes.append(
+            "the model is worse than a linear layer on its own encoder without training: it may overfit"
+        )
+    lines, reliability = reliability_notes(
+        model, head, points, split.labels[split.test], None if split.years is None else split.years[split.test], over,
+        calibrated_here=split.name in ("validation", "held-out blocks"),
+    )  # fmt: skip
+    notes += lines
     result = Result(
         task=dataset.name, kind=kind_of(head), description=_described(split, head, len(points)),
         metric=next(iter(rows[0].scores)), places=len(points), classes={}, blocks=over.count,
@@ -125,6 +137,7 @@ def evaluate_predictions(
         "title": "How good these predictions are", "model": "" if model.path is None else str(model.path),
         "dataset": dataset.name, "kind": kind_of(head), "split": split.name, "places": len(points),
         "trained": len(split.train), "classes": len(head.classes), "unseen": split.unseen,
+        **({"reliability": reliability} if reliability else {}),
     }  # fmt: skip
     more = []
     held = None if regions is None else regions_of(regions, dataset)
@@ -448,7 +461,7 @@ def _rows(
         yield "lon, lat + Gaussian process", measure.of(measure.process())
     yield "sin, cos + linear", measure.of(measure.linear(lambda points, _: sines(points)))
     untrained = measure.model.untrained(measure.seed + 1)
-    yield "untrained encoder + linear", measure.of(measure.linear(untrained.embed_lonlat))
+    yield UNTRAINED, measure.of(measure.linear(untrained.embed_lonlat))
 
 
 # --- measures ----------------------------------------------------------------------------------------------

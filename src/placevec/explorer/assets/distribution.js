@@ -21,6 +21,27 @@
   const state = { chosen: 0, x: (west + east) / 2, y: (south + north) / 2, zoom: 1, over: null, dots: true };
   const narrow = Math.max(Math.cos((south + north) / 2 * Math.PI / 180), 0.2);
   const flat = data.world ? 1 : narrow;
+  const isBare = (bits, at) => (bits[at >> 3] >> (7 - (at & 7)) & 1) === 1;
+  const bare = (model) => {
+    if (data.bare[model] === null) return null;
+    const bits = new Uint8Array(bytes(data.bare[model])), mask = document.createElement("canvas");
+    mask.width = width;
+    mask.height = height;
+    const context = mask.getContext("2d"), image = context.createImageData(width, height);
+    for (let at = 0; at < width * height; at += 1) image.data[4 * at + 3] = isBare(bits, at) ? 255 : 0;
+    context.putImageData(image, 0, 0);
+    return { bits, mask, layer: document.createElement("canvas") };
+  };
+  const stripe = document.createElement("canvas");
+  stripe.width = stripe.height = 7;
+  {
+    const context = stripe.getContext("2d");
+    context.strokeStyle = "rgba(60, 66, 72, .6)";
+    context.lineWidth = 1;
+    context.beginPath();
+    for (const shift of [-7, 0, 7]) { context.moveTo(shift, 7); context.lineTo(shift + 7, 0); }
+    context.stroke();
+  }
   const panes = data.models.map((label, model) => {
     const pane = document.createElement("section");
     pane.className = "pane";
@@ -36,7 +57,7 @@
     stage.append(canvas);
     pane.append(title, stage);
     document.getElementById("panes").append(pane);
-    return { model, stage, canvas, readout, picture: document.createElement("canvas"), values: null, shown: -1 };
+    return { model, stage, canvas, readout, picture: document.createElement("canvas"), values: null, shown: -1, bare: bare(model) };
   });
   document.getElementById("panes").style.setProperty("--least", panes.length > 4 ? "340px" : "460px");
 
@@ -58,6 +79,11 @@
     const found = pane.values[row * width + column];
     return found === NONE ? null : data.low + found / 65534 * (data.high - data.low);
   };
+  const bareAt = (pane, lon, lat) => {
+    if (!pane.bare) return false;
+    const column = Math.floor((lon - west) / (east - west) * width), row = Math.floor((north - lat) / (north - south) * height);
+    return column >= 0 && row >= 0 && column < width && row < height && isBare(pane.bare.bits, row * width + column);
+  };
   const view = (pane) => {
     const box = pane.stage.getBoundingClientRect();
     const scale = Math.min(box.width / (east - west) / flat, box.height / (north - south)) * state.zoom;
@@ -76,6 +102,19 @@
     const px = (lon) => at.wide / 2 + (lon - state.x) * at.sx, py = (lat) => at.high / 2 - (lat - state.y) * at.sy;
     context.imageSmoothingEnabled = false;
     context.drawImage(pane.picture, px(west), py(north), (east - west) * at.sx, (north - south) * at.sy);
+    if (pane.bare) {
+      const { mask, layer } = pane.bare;
+      layer.width = canvas.width;
+      layer.height = canvas.height;
+      const over = layer.getContext("2d");
+      over.setTransform(dense, 0, 0, dense, 0, 0);
+      over.imageSmoothingEnabled = false;
+      over.drawImage(mask, px(west), py(north), (east - west) * at.sx, (north - south) * at.sy);
+      over.globalCompositeOperation = "source-in";
+      over.fillStyle = over.createPattern(stripe, "repeat");
+      over.fillRect(0, 0, at.wide, at.high);
+      context.drawImage(layer, 0, 0, at.wide, at.high);
+    }
     context.strokeStyle = "rgba(16, 20, 23, .75)";
     context.lineWidth = 0.8;
     context.beginPath();
@@ -109,7 +148,7 @@
       context.moveTo(px(lon) - 6, py(lat)); context.lineTo(px(lon) + 6, py(lat));
       context.moveTo(px(lon), py(lat) - 6); context.lineTo(px(lon), py(lat) + 6);
       context.stroke();
-      readout = found === null ? "no value" : number(found);
+      readout = found === null ? "no value" : number(found) + (bareAt(pane, lon, lat) ? " (no training point near)" : "");
     }
     pane.readout.textContent = readout;
   };
@@ -199,7 +238,7 @@
   });
   document.getElementById("low").textContent = number(data.low);
   document.getElementById("high").textContent = number(data.high);
-  document.getElementById("meaning").textContent = data.meaning;
+  document.getElementById("meaning").textContent = [data.meaning, data.hatched].filter(Boolean).join(". ");
   const ramp = document.getElementById("ramp").getContext("2d");
   for (let at = 0; at < 256; at += 1) { ramp.fillStyle = `rgb(${color(at / 255).join(",")})`; ramp.fillRect(at, 0, 1, 1); }
   addEventListener("resize", later);

@@ -31,7 +31,14 @@ from placevec.explorer.figures.canvas import (
     shown,
     world,
 )
-from placevec.explorer.figures.predictions import ModelQuery, credit_of, limits_of, meaning_of, sampled
+from placevec.explorer.figures.predictions import (
+    ModelQuery,
+    credit_of,
+    hatched_of,
+    limits_of,
+    meaning_of,
+    sampled,
+)
 from placevec.geo import Area, Floats
 from placevec.inference.query import Question
 from placevec.io.atomic import replacing
@@ -89,6 +96,7 @@ def write_figure(
     points: Sequence[Floats] | None = None,
     title: str | None = None,
     own_scales: bool = False,
+    support: bool = True,
     credit: str = "",
     seed: int = 0,
     progress: Progress = SILENT,
@@ -104,6 +112,7 @@ def write_figure(
         points: (N, 2) lon, lat degrees per class, drawn as dots on its maps; sampled if there are more than 5,000.
         title: title of the figure (default: the class, if there is only one).
         own_scales: use a separate color scale for each map.
+        support: hatch where no training point is within reach of a model that knows its own.
         credit: additional attribution, such as that of ``land``.
         seed: random seed of the sample.
         progress: progress reporting.
@@ -121,6 +130,7 @@ def write_figure(
         raise UsageError("classifiers and regressors cannot share a color scale: draw them separately")
     layout = _Layout.of(area, rows=len(names), columns=len(queries))
     values = _values(queries, layout.canvas, land if land_only else None, progress)
+    bare = [_unsupported(one.question, layout.canvas) if support else None for one in queries]
     dots = sampled(points, seed)
     limits = limits_of(values, queries[0].question.kind == "number")
     coast = [] if land is None else coastline(land)
@@ -137,11 +147,19 @@ def write_figure(
                     axes, layout.canvas, panel, colors=_colors(), norm=_norm(own), coast=coast,
                     line_width=0.6 if len(queries) < 3 else 0.4,
                 )  # fmt: skip
+                if (far := bare[column]) is not None:
+                    _hatch(axes, layout.canvas, far & np.isfinite(panel))
                 if dots is not None:
                     _scatter(axes, layout.canvas, dots[row], len(queries))
                 _degrees(axes, layout, row, column)
                 _names_of(axes, layout, row, column, name, one.label, own if own_scales else None)
-        _heading(figure, layout, queries, title)
+        _heading(
+            figure,
+            layout,
+            queries,
+            title,
+            hatched_of(queries) if any(far is not None for far in bare) else "",
+        )
         if not own_scales:
             _bar(figure, layout, limits, queries[0].question)
         _foot(figure, queries, credit)
@@ -220,6 +238,29 @@ def _values(
     return values
 
 
+def _unsupported(question: Question, canvas: Canvas) -> NDArray[np.bool_] | None:
+    """(H, W) whether no training point is within reach; None if all have one."""
+    if question.reliability is None:
+        return None
+    found = np.zeros(canvas.shape, bool)
+    shows = canvas.shows
+    found[shows] = question.unsupported(canvas.lonlat[shows])
+    return found if found.any() else None
+
+
+def _hatch(axes: Any, canvas: Canvas, where: NDArray[np.bool_]) -> None:
+    """Diagonal lines over some pixels."""
+    from matplotlib import rc_context
+
+    if not where.any():
+        return
+    with rc_context({"hatch.linewidth": 0.5, "hatch.color": QUIET}):
+        axes.contourf(
+            where[::-1].astype(np.float32), levels=[0.5, 1.5], extent=canvas.extent, colors="none", hatches=["////"],
+            zorder=1.5,
+        )  # fmt: skip
+
+
 def _norm(limits: tuple[float, float]) -> Any:
     from matplotlib.colors import Normalize
 
@@ -288,7 +329,9 @@ def _names_of(
         )  # fmt: skip
 
 
-def _heading(figure: Any, layout: _Layout, queries: Sequence[ModelQuery], title: str | None) -> None:
+def _heading(
+    figure: Any, layout: _Layout, queries: Sequence[ModelQuery], title: str | None, hatched: str
+) -> None:
     names = queries[0].question.names
     text = title or (names[0] if len(names) == 1 else "Predicted distributions")
     figure.text(
@@ -301,7 +344,12 @@ def _heading(figure: Any, layout: _Layout, queries: Sequence[ModelQuery], title:
         color=INK,
     )
     figure.text(
-        _LEFT / _WIDTH, 1 - 0.56 / layout.height, meaning_of(queries), parse_math=False, size=8.5, color=QUIET
+        _LEFT / _WIDTH,
+        1 - 0.56 / layout.height,
+        ". ".join(filter(None, (meaning_of(queries), hatched))),
+        parse_math=False,
+        size=8.5,
+        color=QUIET,
     )
 
 

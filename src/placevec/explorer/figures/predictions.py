@@ -63,6 +63,15 @@ def sampled(points: Sequence[Floats] | None, seed: int) -> list[Floats] | None:
     return found
 
 
+def hatched_of(queries: Sequence[ModelQuery]) -> str:
+    """What hatching means; empty if no model knows its training points."""
+    reach = [known for one in queries if (known := one.question.reliability) is not None]
+    if not reach:
+        return ""
+    said = sorted({f"{float(known.reach_km):,.0f}" for known in reach})
+    return f"Hatched: no training point within {' or '.join(said)} km"
+
+
 def meaning_of(queries: Sequence[ModelQuery]) -> str:
     """A sentence that explains the values."""
     kinds = {one.question.kind for one in queries}

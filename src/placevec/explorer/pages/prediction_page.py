@@ -18,11 +18,19 @@ from placevec._version import __version__
 from placevec.errors import UsageError
 from placevec.explorer.embedded import base64_of, embeddable_json
 from placevec.explorer.figures.canvas import coastline
-from placevec.explorer.figures.predictions import ModelQuery, credit_of, limits_of, meaning_of, sampled
+from placevec.explorer.figures.predictions import (
+    ModelQuery,
+    credit_of,
+    hatched_of,
+    limits_of,
+    meaning_of,
+    sampled,
+)
 from placevec.explorer.pages.template import asset, policy_of
 from placevec.geo import Floats
 from placevec.inference.grid import Grid
-from placevec.inference.raster import strips
+from placevec.inference.query import Question
+from placevec.inference.raster import TILE, strips
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
 
@@ -73,6 +81,7 @@ def write_distribution_page(
     land_only: bool = False,
     points: Sequence[Floats] | None = None,
     title: str | None = None,
+    support: bool = True,
     credit: str = "",
     seed: int = 0,
     progress: Progress = SILENT,
@@ -110,6 +119,8 @@ def write_distribution_page(
         "meaning": meaning_of(queries),
         "layers": [base64_of(_levels(layer, low, high)) for row in values for layer in row],
         "coast": [] if land is None else [base64_of(line.astype(np.float32)) for line in coastline(land)],
+        "bare": [_bare(one.question, grid) if support else None for one in queries],
+        "hatched": hatched_of(queries) if support else "",
         "points": None if dots is None else [base64_of(places.astype(np.float32)) for places in dots],
     }  # fmt: skip
     atomic.write_text(
@@ -123,6 +134,18 @@ def write_distribution_page(
         high,
         sum(len(places) for places in dots or ()),
     )
+
+
+def _bare(question: Question, grid: Grid) -> str | None:
+    """One bit a cell, rows from the north: no training point within reach; None for models that keep none."""
+    if question.reliability is None:
+        return None
+    parts = [
+        question.unsupported(grid.rows(start, min(start + TILE, grid.height)))
+        for start in range(0, grid.height, TILE)
+    ]
+    found = np.concatenate(parts)
+    return base64_of(np.packbits(found)) if found.any() else None
 
 
 def _levels(layer: Any, low: float, high: float) -> Any:

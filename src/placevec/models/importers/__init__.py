@@ -1,8 +1,8 @@
 """Converts location encoders trained by other projects, from files that the user supplies, to placevec models.
 
-One module per system: ``torchspatial`` (location encoders with the head for their classes) and ``geoclip`` (location
-tower, vectors only). Each was compared with the outputs of the system's own code. SatCLIP is not supported, because its
-weights were not available for such a comparison.
+One module per system: ``torchspatial`` and ``csp`` (the encoders of Sphere2Vec), ``sinr`` (with its taxa), ``satclip``,
+``climplicit`` and ``geoclip`` (vectors only). Weights are read without executing anything, and their SHA-256 and license
+are kept in the model.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from placevec.errors import UsageError
 if TYPE_CHECKING:
     from placevec.models.model import Model
 
-SYSTEMS = ("torchspatial", "geoclip")
+SYSTEMS = ("torchspatial", "geoclip", "satclip", "climplicit", "sinr", "csp")
+_WITH_CLASSES, _WITH_POINTS = ("torchspatial", "sinr", "csp"), ("torchspatial", "csp")
 
 
 def import_locations(
     file: Path, system: str, out: Path, *, classes: Path | None = None, training_points: Path | None = None
 ) -> Model:
-    """Convert a checkpoint of ``torchspatial`` or ``geoclip`` to a model.
+    """Convert a checkpoint of one of `SYSTEMS` to a model.
 
     Args:
         file: the checkpoint.
         system: one of `SYSTEMS`.
         out: directory to write; it must not exist, or must be empty.
-        classes: text file of class names, one per line in the order of the checkpoint's outputs, because the checkpoint
-            has no names. Only for ``torchspatial``.
+        classes: text file of class names, one per line in the order of the checkpoint's outputs, because checkpoints
+            have no names. Only for ``torchspatial``, ``sinr`` and ``csp``.
         training_points: table of the points that an ``rbf`` encoder was trained on, in their order, because the
-            checkpoint identifies anchors by their positions in it. Only for ``torchspatial``.
+            checkpoint identifies anchors by their positions in it. Only for ``torchspatial`` and ``csp``.
 
     Raises:
         UsageError: an unknown system, or an option of another system.
@@ -38,12 +39,19 @@ def import_locations(
         ModelError: not a checkpoint of the system, contents other than tensors and plain values, tensors that do not
             fit, an unsupported encoder, or a directory in use.
     """
-    from placevec.models.importers import geoclip, torchspatial
+    from placevec.models.importers import climplicit, csp, geoclip, satclip, sinr, torchspatial
 
+    if system not in SYSTEMS:
+        raise UsageError(f"unknown system {system!r}: choose from {', '.join(SYSTEMS)}")
+    if classes is not None and system not in _WITH_CLASSES:
+        raise UsageError(f"{system} has vectors only and no classes: remove --classes")
+    if training_points is not None and system not in _WITH_POINTS:
+        raise UsageError(f"{system} has no anchors: remove --training-points")
     if system == "torchspatial":
         return torchspatial.import_torchspatial(file, out, classes=classes, training_points=training_points)
-    if system != "geoclip":
-        raise UsageError(f"unknown system {system!r}: choose from {', '.join(SYSTEMS)}")
-    if classes is not None or training_points is not None:
-        raise UsageError("GeoCLIP's location encoder has no classes and no anchors: remove these options")
-    return geoclip.import_geoclip(file, out)
+    if system == "csp":
+        return csp.import_csp(file, out, classes=classes, training_points=training_points)
+    if system == "sinr":
+        return sinr.import_sinr(file, out, classes=classes)
+    plain = {"geoclip": geoclip.import_geoclip, "satclip": satclip.import_satclip}
+    return plain.get(system, climplicit.import_climplicit)(file, out)

@@ -48,7 +48,7 @@ _UNREADABLE = {
     "tile_ffn": "its table has one cell, because the code ignores the cell size: the output is the same everywhere",
     "spherical_harmonics": "the function that it calls is not part of the published code",
 }
-_MULTI_SCALE = ("grid", "theory", "sphereC", "sphereC+", "sphereM")
+_MULTI_SCALE = ("grid", "theory", "sphereC", "sphereC+", "sphereM", "sphereM+", "dfs")
 _AS_PUBLISHED = {
     "use_layn": True, "skip_connection": True, "freq_init": "geometric", "loc_encode": "encode_cos_sin",
     "use_date_feats": False,
@@ -68,10 +68,10 @@ def import_torchspatial(
     if not isinstance(params, Mapping) or not isinstance(params.get("spa_enc_type"), str):
         raise ModelError(f"{file} is not a checkpoint of TorchSpatial: it has no params with spa_enc_type")
     kind = _kind(params, file)
-    tensors = _renamed(tensors_in(content, file, ("state_dict",)), kind)
-    points = None if training_points is None else _points(training_points)
-    encoder = _encoder(kind, params, tensors, points, file)
-    head = _head(tensors, encoder.dim, classes, file)
+    tensors = renamed(tensors_in(content, file, ("state_dict",)), kind)
+    points = None if training_points is None else read_lonlat(training_points)
+    encoder = encoder_of(kind, params, tensors, points, file)
+    head = head_of(tensors, encoder.dim, classes, file)
     told = printable(str(params.get("dataset", "an unnamed dataset")))[:60]
     return written(
         encoder, head, file=file, out=out, system="torchspatial", attribution=_ATTRIBUTION,
@@ -89,15 +89,20 @@ def _kind(params: Mapping[str, Any], file: Path) -> str:
         )
     if theirs not in KINDS:
         raise ModelError(f"{file} has the unknown encoder {theirs[:40]!r}: supported are {', '.join(KINDS)}")
+    check_published(params, file)
+    return KINDS[theirs]
+
+
+def check_published(params: Mapping[str, Any], file: Path) -> None:
+    """ModelError for an option of the network or the frequencies that is not supported."""
     for name, expected in _AS_PUBLISHED.items():
         if params.get(name, expected) != expected:
             raise ModelError(
                 f"{file} was trained with {name} {str(params[name])[:40]!r}: only {expected!r} is supported"
             )
-    return KINDS[theirs]
 
 
-def _renamed(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+def renamed(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     """The tensors by placevec's names, without the user embedding."""
     names = {"spa_enc.ffn.": "network.", "feats.": "network.feats."}
     found = {}
@@ -114,7 +119,7 @@ def _renamed(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     return found
 
 
-def _encoder(
+def encoder_of(
     kind: str, params: Mapping[str, Any], tensors: dict[str, Tensor], points: Any, file: Path
 ) -> LocationEncoder:
     """The encoder described by ``params``, with its weights."""
@@ -174,19 +179,27 @@ def _anchors(params: Mapping[str, Any], points: Any, file: Path) -> Any:
     return points[list(rows)].astype(np.float32).astype(np.float64)  # as in its code
 
 
-def _points(file: Path) -> Any:
+def read_lonlat(file: Path) -> Any:
     """(N, 2) float64 lon, lat of a table, in its order."""
     from placevec.sources.tables.points import read_points
 
     return read_points(file).lonlat
 
 
-def _head(tensors: Mapping[str, Tensor], dim: int, classes: Path | None, file: Path) -> Head:
+def head_of(
+    tensors: Mapping[str, Tensor],
+    dim: int,
+    classes: Path | None,
+    file: Path,
+    named: Sequence[str] | None = None,
+) -> Head:
     """The class embedding: one sigmoid per class, without an intercept."""
     count = tensors[_CLASSES].shape[0] if _CLASSES in tensors and tensors[_CLASSES].dim() == 2 else 0
     if not 0 < count <= MAX_CLASSES:
         raise ModelError(f"{file} has no class embedding")
     names = [f"class {number}" for number in range(count)] if classes is None else _names(classes, count)
+    if classes is None and named is not None and len(named) == count:
+        names = list(named)
     weights = {"linear.weight": tensors[_CLASSES]}
     found = filled(lambda: Head(dim, "presence", names), weights, file, f"a head of {count} classes")
     assert isinstance(found, Head)

@@ -44,6 +44,7 @@ RECIPE = RecipeEntry(
     from_file="{path} --label COLUMN",
     completed="placevec.recipes.sphere2vec.init:completed",
     encoders="placevec.recipes.sphere2vec.encoder:each",
+    continued="placevec.recipes.sphere2vec.tuning:continued",
     suited="placevec.recipes.sphere2vec.build:suited",
     former="placevec.recipes.sphere2vec.former_commands:COMMANDS",
     prepare_examples=(

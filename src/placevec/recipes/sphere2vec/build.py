@@ -7,7 +7,8 @@ Aodha et al. 2019. Also cross-entropy and regression, and the losses of SINR (E.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,16 +21,23 @@ from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.labels import Labeled
 from placevec.datasets.views.coordinates import NAME, SPEC, CoordinatesView
 from placevec.datasets.views.features import IMAGE_FEATURES
-from placevec.errors import InputError, UsageError
+from placevec.encoders.locations.spacing import spacing_of
+from placevec.encoders.locations.spacing import suited as suited_scales
+from placevec.errors import InputError, ModelError, UsageError
 from placevec.geo import Floats, Ints
 from placevec.models.heads import Head, widened
+from placevec.options.durations import seconds_of
 from placevec.recipes.built import Built
 from placevec.recipes.sphere2vec import csp as sphere2vec_csp
+from placevec.recipes.sphere2vec import tuning
 from placevec.recipes.sphere2vec.config import OF_PRESENCE, WITH_BACKGROUND, Loss, Sphere2VecConfig
 from placevec.recipes.sphere2vec.csp_config import CSP_LOSSES
-from placevec.recipes.sphere2vec.encoder import device_of, encoder_of
+from placevec.recipes.sphere2vec.encoder import device_of, encoder_of, with_rasters
+from placevec.recipes.sphere2vec.init import options_in_effect
 from placevec.recipes.sphere2vec.points import background_of, divided, usable
+from placevec.recipes.sphere2vec.rasters import fields_from
 from placevec.training import TrainingOptions
+from placevec.training import train as fit
 from placevec.training.objectives.presence import (
     SINR_POSITIVE_WEIGHT,
     OtherClassLoss,
@@ -72,7 +80,16 @@ def build(
     lonlat = dataset.lonlat
     split, held, more = divided(lonlat, labels, rows, config, seed, lacking=lacking)
     train = split.rows("train")
-    encoder = encoder_of(config, lonlat[train], seed)
+    open_options = tuning.searched(config)
+    held_out = lonlat[held] if split.held_out else None
+    config, told = _with_scales(config, lonlat[train], held_out)
+    if config.tune is not None and open_options:
+        tuning.check_tuning(config, len(held) if split.held_out else 0, len(train))
+        config, told = _tuned(dataset, config, training, open_options, lonlat[train])
+    more = [*told, *more]
+    fields, uncovered = fields_from(config.rasters, lonlat[train])
+    more += uncovered
+    encoder = with_rasters(encoder_of(config, lonlat[train], seed), fields)
     head = _head(encoder.dim, config, labels, train)
     device = device_of(str(training.get("device", "auto")))
     sampler = _sampler(config, labels, lonlat, train, device, size=config.batch_size, seed=seed)
@@ -105,6 +122,56 @@ def build(
         recipe, config, {NAME: CoordinatesView(lonlat)}, {NAME: SPEC}, TrainingOptions(**options), split,
         notes=[*notes, *more], heads={} if head is None else {NAME: head},
     )  # fmt: skip
+
+
+def _with_scales(
+    config: Sphere2VecConfig, points: Floats, held_out: Floats | None
+) -> tuple[Sphere2VecConfig, list[str]]:
+    """The configuration with scales that suit the places where none are given, and a note about them."""
+    if config.init is not None or config.r_min is not None or config.r_max is not None:
+        return config, []  # a range half by the points and half by hand need not be a range
+    found = suited_scales(config.encoder, config.variant, points, held_out)
+    chosen = {name: value for name, value in found.items() if getattr(config, name) is None}
+    if not chosen or (config.scales is not None and config.scales > found.get("scales", math.inf)):
+        return config, []
+    lie = spacing_of(points, held_out)
+    assert lie is not None
+    note = (
+        f"scales follow the {lie.points:,} training points within {lie.extent_km:,.0f} km and the "
+        f"{lie.spacing_km:.3g} km that a prediction bridges: {tuning.flags(chosen)}, finest wavelength "
+        f"{lie.finest_km:.3g} km"
+    )
+    return replace(config, **chosen), [note]
+
+
+def _tuned(
+    dataset: Dataset,
+    config: Sphere2VecConfig,
+    training: Mapping[str, Any],
+    open_options: Sequence[str],
+    points: Floats,
+) -> tuple[Sphere2VecConfig, list[str]]:
+    """The configuration that was best on validation in short trainings, and a note about them."""
+    wanted, seed = seconds_of(config.tune), int(training.get("seed", 0))
+    assert wanted is not None
+    own = options_in_effect(encoder_of(config, points, seed))
+    start = replace(config, **{name: own[name] for name in open_options})
+    trial = {**training, "epochs": min(int(training.get("epochs", tuning.EPOCHS)), tuning.EPOCHS)}
+    trial["patience"] = tuning.PATIENCE
+
+    def loss_of(one: Sphere2VecConfig) -> float:
+        torch.manual_seed(seed)
+        try:
+            built = build(dataset, replace(one, tune=None), trial)
+        except ModelError:  # not enough frequencies between these scales
+            return math.inf
+        done = fit(built.recipe, built.views, None, built.training, config={}, save=lambda _: None)
+        return math.inf if done.best_loss is None else done.best_loss
+
+    best, trials = tuning.search(start, open_options, loss_of, wanted)
+    torch.manual_seed(seed)  # as without a search
+    chosen = {name: value for name in open_options if (value := getattr(best, name)) is not None}
+    return best, [tuning.said(trials, chosen, wanted)]
 
 
 def suited(dataset: Dataset) -> dict[str, Any]:

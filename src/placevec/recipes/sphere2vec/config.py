@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 from placevec.errors import UsageError
 from placevec.options import Options, flag_of, option
 from placevec.options.choices import Variant
+from placevec.options.durations import seconds_of
 from placevec.recipes.sphere2vec.csp_config import CONTRASTS, CSP_LOSSES, ContrastChoices
 
 Loss = Literal[
@@ -66,16 +67,24 @@ class EncoderChoices(Options):
     )
     seasons: int = option(0, "Harmonics of the time of year, if places have dates (0 disables it)", min=0)
     scales: int | None = option(
-        None, "Number of scales, for multi-scale encoders (default 32)", group=FEATURES
+        None,
+        "Number of scales, for multi-scale encoders (default: one per octave between --r-min and --r-max)",
+        group=FEATURES,
     )
     r_min: float | None = option(
-        None, "Finest scale, Earth radii (default 0.001, a wavelength of 40 km)", group=FEATURES
+        None,
+        "Finest scale, Earth radii; 0.001 is a wavelength of 40 km (default: by the spacing of the places)",
+        group=FEATURES,
     )
     r_max: float | None = option(None, "Coarsest scale, Earth radii (default 1)", group=FEATURES)
     taper_poles: bool | None = option(
         None, "Fading of features that would jump at the poles (default off)", group=FEATURES
     )
-    sigma: float | None = option(None, "Width for rbf in degrees, or scale for rff", group=FEATURES)
+    sigma: float | None = option(
+        None,
+        "Width for rbf in degrees, or scale for rff (default: by the spacing of the places)",
+        group=FEATURES,
+    )
     anchors: int | None = option(
         None, "Training places used as anchors of rbf, drawn at random (default 200)", group=FEATURES
     )
@@ -83,7 +92,9 @@ class EncoderChoices(Options):
     kernel_size: float | None = option(
         None, "Variance of the frequencies, for the original rff", group=FEATURES
     )
-    degrees: int | None = option(None, "Maximum degree of harmonics (default 20)", group=FEATURES)
+    degrees: int | None = option(
+        None, "Maximum degree of harmonics (default: by the spacing of the places)", group=FEATURES
+    )
     cells: int | None = option(None, "Number of cells, for the encoder cells (default 2048)", group=FEATURES)
     cell_width: int | None = option(None, "Length of a cell's vector (default 64)", group=FEATURES)
 
@@ -155,12 +166,29 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
         group=DATA,
         above=0,
     )
+    rasters: tuple[Path, ...] = option(
+        (),
+        "Raster whose bands are read beside coordinates, such as climate or elevation (may be repeated; any CRS, kept in"
+        " the model)",
+        group=ENCODER,
+    )
+    tune: str | None = option(
+        None,
+        "Time to choose scales, dropout and network on the validation places, such as 10m (default: no search;"
+        " options that are given stay)",
+        group=ENCODER,
+    )
     batch_size: int = option(1024, "Places per batch (halved if memory runs out)", group=TRAINING, min=2)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        seconds_of(self.tune, "--tune")
         if self.loss != "auto":
             self.check_loss(self.loss)
+        if self.rasters and self.init is not None:
+            raise UsageError(
+                "--rasters belongs to a new encoder: remove --init, or leave the rasters to its run"
+            )
         if self.land is not None and self.background != "land":
             raise UsageError(
                 "--land sets the outlines for background points on land: use --background land --land FILE"
@@ -175,6 +203,8 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
             (self.positive_weight is not None, ("presence", "an_full"), "positive_weight"),
             (self.users, ("presence",), "users"),
             (self.label_smoothing is not None, ("cross-entropy",), "label_smoothing"),
+            (bool(self.rasters), tuple(one for one in LOSSES if one not in CSP_LOSSES), "rasters"),
+            (self.tune is not None, tuple(one for one in LOSSES if one not in CSP_LOSSES), "tune"),
             (
                 self.balance is not None,
                 tuple(one for one in LOSSES if one not in ("regression", *CSP_LOSSES)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 
 from placevec import encoders
 from placevec.encoders.locations.encoder import LocationEncoder
+from placevec.encoders.locations.fields import RasterField
 from placevec.encoders.locations.names import FAMILIES, feature_options, known_as
 from placevec.errors import InputError
 from placevec.geo import Floats
@@ -40,6 +41,22 @@ def encoder_of(config: Sphere2VecConfig, points: Floats, seed: int) -> LocationE
     elif config.anchors is not None:
         arguments["anchors"] = config.anchors  # the encoder raises the error, with its name
     return encoders.location(config.encoder, config.dim, **arguments)
+
+
+def with_rasters(encoder: LocationEncoder, fields: Sequence[RasterField]) -> LocationEncoder:
+    """The encoder built again with rasters, whose cells are put in."""
+    if not fields:
+        return encoder
+    options = {**encoder.config(), "rasters": [field.config() for field in fields]}
+    made = encoders.build(
+        "location",
+        **{name: value for name, value in options.items() if name != "options"},
+        options=encoder.options,
+    )
+    assert isinstance(made, LocationEncoder)
+    for own, field in zip(made.rasters, fields, strict=True):
+        own.load_state_dict(field.state_dict())
+    return made
 
 
 def device_of(name: str) -> torch.device:

@@ -74,7 +74,7 @@ def inherited(path: str | Path, given: Mapping[str, Any], known: tuple[str, ...]
         ModelError: as in `encoder_of_run`.
         UsageError: an option that differs from the run's, or that its encoder does not have.
     """
-    options = _options_of(encoder_of_run(path))
+    options = options_in_effect(encoder_of_run(path))
     for name in known:
         value = given.get(name)
         if value is None or name in _FREE:
@@ -88,7 +88,7 @@ def inherited(path: str | Path, given: Mapping[str, Any], known: tuple[str, ...]
     return {name: options.get(name) for name in known}
 
 
-def _options_of(encoder: LocationEncoder) -> dict[str, Any]:
+def options_in_effect(encoder: LocationEncoder) -> dict[str, Any]:
     """All options in effect; an encoder stores only those of its features that were given."""
     config = encoder.config()
     told = config.pop("options")

@@ -1,0 +1,57 @@
+"""Climplicit's location encoder (github.com/ecovision-uzh/climplicit): its ``.pth`` of weights as a model.
+
+The layout is that of its release and of torchgeo's port (MIT): ``location_encoder.layers.N`` and ``.last_layer``, and a
+``chelsa_regressor``, which is left out. Tests compare with its formulas in NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from placevec.encoders.locations.climplicit import ClimplicitEncoder
+from placevec.errors import ModelError
+from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
+from placevec.io.progress import printable
+from placevec.models.importers.writer import require_free, written
+from placevec.models.model import Model
+
+_ATTRIBUTION = (
+    "Climplicit (Dollinger et al. 2025); its repository states no license, so ask its authors before sharing"
+)
+_PREFIX = "location_encoder."
+
+
+def import_climplicit(file: Path, out: Path) -> Model:
+    """Convert a file of weights; errors as in `import_locations`."""
+    require_free(out)
+    tensors = _renamed(tensors_in(read_checkpoint(file), file, ("state_dict",)))
+    layers = len({name.split(".")[1] for name in tensors if name.startswith("layers.")})
+    first, last = tensors.get("layers.0.weight"), tensors.get("last.weight")
+    if not layers or first is None or last is None or first.dim() != 2 or last.dim() != 2:
+        raise ModelError(f"{file} is not a location encoder of Climplicit: its layers are incomplete")
+    if first.shape[1] != 4:
+        raise ModelError(
+            f"{file} does not fit Climplicit: its first layer reads {first.shape[1]} numbers, not lon, lat and the month"
+        )
+    width, hidden = int(last.shape[0]), int(first.shape[0])
+    encoder = filled(
+        lambda: ClimplicitEncoder(width, hidden, layers), tensors, file, "Climplicit's location encoder"
+    )
+    of = f"CHELSA's climate, by Climplicit's own code; {printable(file.name)}"
+    return written(
+        encoder, None, file=file, out=out, system="climplicit", attribution=_ATTRIBUTION, of=of,
+        more={"encoder": "climplicit"},
+    )  # fmt: skip
+
+
+def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of the location encoder by placevec's names."""
+    found = {}
+    for key, value in tensors.items():
+        _, inside, name = key.partition(_PREFIX)
+        if inside:
+            found[name.replace("last_layer.", "last.")] = value
+    return found

@@ -1,0 +1,53 @@
+"""Location encoders of CSP (Mai et al. 2023, github.com/gengchenmai/csp) and of Sphere2Vec's code: ``.pth.tar``.
+
+They are those of TorchSpatial's predecessors, by their founding names (``sphere``, ``gridcell``, ...). A model of images
+and places (``loc_enc.``) holds its location encoder twice, besides projections of images, which are left out. The class
+embedding of a model that never saw labels is random, so there is a head only with ``classes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from placevec.encoders.locations.names import FAMILIES, known_as
+from placevec.errors import ModelError
+from placevec.io.checkpoints import read_checkpoint, tensors_in
+from placevec.io.progress import printable
+from placevec.models.importers import torchspatial
+from placevec.models.importers.writer import require_free, written
+from placevec.models.model import Model
+
+_ATTRIBUTION = "CSP (Mai et al. 2023); its repository states no license, so ask its authors before sharing"
+
+
+def import_csp(
+    file: Path, out: Path, *, classes: Path | None = None, training_points: Path | None = None
+) -> Model:
+    """Convert a checkpoint; arguments and errors as in `import_locations`."""
+    require_free(out)
+    content = read_checkpoint(file)
+    params = content.get("params") if isinstance(content, Mapping) else None
+    if not isinstance(params, Mapping) or not isinstance(params.get("spa_enc_type"), str):
+        raise ModelError(f"{file} is not a checkpoint of CSP: it has no params with spa_enc_type")
+    kind = known_as(params["spa_enc_type"])
+    if FAMILIES[kind].original is None:
+        raise ModelError(f"{file} has the encoder {params['spa_enc_type'][:40]!r}, which CSP never had")
+    torchspatial.check_published(params, file)
+    plain = {_plain(key): value for key, value in tensors_in(content, file, ("state_dict",)).items()}
+    tensors = torchspatial.renamed(plain, kind)
+    points = None if training_points is None else torchspatial.read_lonlat(training_points)
+    encoder = torchspatial.encoder_of(kind, params, tensors, points, file)
+    head = None if classes is None else torchspatial.head_of(tensors, encoder.dim, classes, file)
+    told = printable(str(params.get("dataset", "an unnamed dataset")))[:60]
+    return written(
+        encoder, head, file=file, out=out, system="csp", attribution=_ATTRIBUTION,
+        of=f"{told}, by CSP's own code; {printable(file.name)}",
+        more={"encoder": params["spa_enc_type"], "classes_named": classes is not None},
+    )  # fmt: skip
+
+
+def _plain(key: str) -> str:
+    """A tensor's name without the wrapping of a model of images and places."""
+    key = key.removeprefix("loc_enc.")
+    return key.removeprefix("spa_enc.") if key.startswith("spa_enc.feats.") else key

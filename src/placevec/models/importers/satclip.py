@@ -1,0 +1,89 @@
+"""SatCLIP's location encoder (Klemmer et al. 2025, github.com/microsoft/satclip, MIT): a Lightning ``.ckpt`` as a model.
+
+It is spherical harmonics and a SIREN, as `LocationEncoder` has them. Its generated harmonics differ by constants: odd
+degrees have the other sign (its angles start at the south pole and at 180 degrees), and those of order 0 are too large by
+pi, which its weights have learned. Both go into the first layer. Tests compare with its formulas in NumPy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from placevec.encoders.locations.encoder import LocationEncoder
+from placevec.encoders.locations.harmonics import MAX_DEGREES
+from placevec.errors import ModelError
+from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
+from placevec.io.progress import printable
+from placevec.models.importers.writer import require_free, written
+from placevec.models.model import Model
+
+_ATTRIBUTION = "SatCLIP (Klemmer et al. 2025), MIT license"
+_AS_PUBLISHED = {"le_type": "sphericalharmonics", "pe_type": "siren", "harmonics_calculation": "analytic"}
+
+
+def import_satclip(file: Path, out: Path) -> Model:
+    """Convert a checkpoint, or a state dict of its location encoder alone; errors as in `import_locations`."""
+    require_free(out)
+    content = read_checkpoint(file)
+    options = content.get("hyper_parameters", {}) if isinstance(content, Mapping) else {}
+    for name, expected in _AS_PUBLISHED.items():
+        if isinstance(options, Mapping) and options.get(name, expected) != expected:
+            raise ModelError(
+                f"{file} was trained with {name} {str(options[name])[:40]!r}: only {expected!r} is supported"
+            )
+    tensors = _of_location(tensors_in(content, file, ("state_dict",)), file)
+    layers = sum(name.endswith(".weight") for name in tensors) - 1
+    first, last = tensors.get("network.layers.0.weight"), tensors.get(f"network.layers.{layers}.weight")
+    if layers < 1 or first is None or last is None or first.dim() != 2 or last.dim() != 2:
+        raise ModelError(f"{file} is not a location encoder of SatCLIP: its SIREN is incomplete")
+    degrees = math.isqrt(first.shape[1])
+    if degrees**2 != first.shape[1] or not 1 <= degrees <= MAX_DEGREES:
+        raise ModelError(f"{file} does not fit SatCLIP: {first.shape[1]} features are no spherical harmonics")
+    tensors["network.layers.0.weight"] = first.double() * _constants(degrees)
+    hidden, dim = int(first.shape[0]), int(last.shape[0])
+
+    def build() -> LocationEncoder:
+        return LocationEncoder(
+            "harmonics",
+            dim,
+            network="siren",
+            hidden=hidden,
+            layers=layers,
+            dropout=0.5,
+            options={"degrees": degrees},
+        )
+
+    encoder = filled(build, tensors, file, "SatCLIP's location encoder")
+    about: dict[str, Any] = {"encoder": f"harmonics of {degrees} degrees"}
+    of = f"Sentinel-2 images (S2-100K), by SatCLIP's own code; {printable(file.name)}"
+    return written(
+        encoder, None, file=file, out=out, system="satclip", attribution=_ATTRIBUTION, of=of, more=about
+    )
+
+
+def _of_location(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
+    """The SIREN's tensors by placevec's names; those of the image tower are left out."""
+    own = {key.partition("nnet.")[2]: value for key, value in tensors.items() if "nnet." in key}
+    if not own:
+        raise ModelError(f"{file} is not a checkpoint of SatCLIP: it has no location encoder (nnet)")
+    count = len({key.split(".")[1] for key in own if key.startswith("layers.")})
+    found = {}
+    for key, value in own.items():
+        ours = f"layers.{count}.{key.removeprefix('last_layer.')}" if key.startswith("last_layer.") else key
+        found[f"network.{ours}"] = value
+    return found
+
+
+def _constants(degrees: int) -> Tensor:
+    """(L^2,) float64: what a harmonic of placevec is multiplied by to be that of SatCLIP."""
+    found = torch.ones(degrees * degrees, dtype=torch.float64)
+    for degree in range(degrees):
+        found[degree**2 : (degree + 1) ** 2] = (-1.0) ** degree
+        found[degree**2 + degree] *= math.pi
+    return found
