@@ -40,6 +40,9 @@ class ShapeTileCNN(nn.Module):
         width: channels of the first stage, a multiple of 8.
         dropout: dropout probability of the hidden layer.
         unit_norm: scale vectors to length 1, for objectives with a margin.
+        presence: weight in the vectors of the square root of each layer's perimeter, which is then divided by its
+            deviation but not centered, so that places with a layer lie apart from those without; 0 standardizes it like
+            all other components. Nothing else depends on it.
 
     >>> network = ShapeTileCNN(channels=6)
     >>> network.eval()(torch.zeros(2, 6, 128, 128, dtype=torch.uint8)).shape
@@ -55,9 +58,13 @@ class ShapeTileCNN(nn.Module):
         width: int = 32,
         dropout: float = 0.1,
         unit_norm: bool = False,
+        presence: float = 0.0,
     ) -> None:
         super().__init__()
         self.channels = whole("channels", channels, 1, 1024)
+        if not (isinstance(presence, int | float) and math.isfinite(presence) and presence >= 0):
+            raise ModelError(f"presence must be a weight of 0 or more; got {presence!r:.40}")
+        self.presence = float(presence)
         self.measures = MEASURES * channels
         self.dim = whole("dim", dim, 1, 8192)
         if dim < self.measures + 16:
@@ -85,7 +92,9 @@ class ShapeTileCNN(nn.Module):
     def config(self) -> dict[str, Any]:
         """The arguments that build this encoder again, as plain JSON."""
         sizes = {"channels": self.channels, "dim": self.dim, "width": self.width}
-        return {**sizes, "dropout": self.dropout, "unit_norm": self.unit_norm}
+        # models of before have no presence, and their hashes stay as they are
+        presence = {"presence": self.presence} if self.presence else {}
+        return {**sizes, "dropout": self.dropout, "unit_norm": self.unit_norm, **presence}
 
     def forward(self, batch: Tensor) -> Tensor:
         """(N, dim), of length 1 with ``unit_norm``, from (N, channels, H, W) uint8."""
@@ -96,8 +105,19 @@ class ShapeTileCNN(nn.Module):
         measured = self.standard(_measures_of(drawn).to(dtype))
         features = self.body(_folded(drawn, dtype))
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3)), measured], dim=1)
-        vectors = torch.cat([measured, self.head(pooled)], dim=1)
+        vectors = torch.cat([self._with_presence(measured), self.head(pooled)], dim=1)
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
+
+    def _with_presence(self, measured: Tensor) -> Tensor:
+        """(N, 6 C) standardized measures, with square roots of perimeters that are weighted and start at zero."""
+        if not self.presence:
+            return measured
+        mean, variance = self.standard.running_mean, self.standard.running_var
+        assert mean is not None and variance is not None
+        zero = mean / torch.sqrt(variance + self.standard.eps)
+        before, roots, after = measured.split([4 * self.channels, self.channels, self.channels], dim=1)
+        roots = self.presence * (roots + zero[4 * self.channels : 5 * self.channels])
+        return torch.cat([before, roots, after], dim=1)
 
 
 @torch.no_grad()

@@ -29,6 +29,8 @@ from placevec.geo import Floats, Ints, to_ecef
 NEAREST = 5
 """Nearest vectors that are looked at."""
 _AT_ONCE = 256
+_ALIKE = 1e-6
+"""Difference of cosines below which vectors are equally near: their order is drawn."""
 
 
 @dataclass(frozen=True)
@@ -202,13 +204,14 @@ def _nearest(vectors: Features, lonlat: Floats, apart_m: float, seed: int) -> In
     """(n, `NEAREST`) nearest vectors by cosine, of places at least ``apart_m`` away; equal ones in no order."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.asarray(vectors / np.where(length > 0, length, 1.0), np.float32)
-    shuffled = np.random.default_rng([seed, 0x1A]).permutation(len(unit))
+    random = np.random.default_rng([seed, 0x1A])
     found = np.zeros((len(unit), NEAREST), np.int64)
     most = min(NEAREST, len(unit))
     for rows, away in _distances(lonlat):
-        similarity = np.where(away >= apart_m, unit[rows] @ unit.T, -np.inf)[:, shuffled]
-        first = np.argsort(-similarity, axis=1, kind="stable")[:, :most]
-        found[rows, :most] = shuffled[first]
+        similarity = unit[rows] @ unit.T
+        similarity += _ALIKE * random.random(similarity.shape, np.float32)
+        similarity[away < apart_m] = -np.inf
+        found[rows, :most] = np.argpartition(-similarity, most - 1, axis=1)[:, :most]
     return found
 
 
