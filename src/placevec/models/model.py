@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,7 @@ _AT_ONCE = 8192
 """Points encoded at once if a model reads only coordinates."""
 
 Vectors = NDArray[np.float32]
+_Read = tuple[Batch, Tensor]
 
 
 @dataclass
@@ -308,12 +310,21 @@ class Model:
         devices = {name: device_for(self.modules[self.readings[name].encoder]) for name in views}
         for name, device in devices.items():
             self.modules[self.readings[name].encoder].eval().to(device)
-        for look in looks:
-            encoded = {name: self._encoded(name, view, look, devices[name]) for name, view in views.items()}
-            yield {name: _with_nan(part) for name, part in self._with_fusion(encoded).items()}
+        with ThreadPoolExecutor(1, "placevec-read") as ahead:
+            waiting: Future[dict[str, _Read]] | None = None
+            for number in range(len(looks)):
+                read = self._read(views, looks[number]) if waiting is None else waiting.result()
+                if number + 1 < len(looks):  # windows of the next batch are read while this one is encoded
+                    waiting = ahead.submit(self._read, views, looks[number + 1])
+                encoded = {name: self._encoded(name, *found, devices[name]) for name, found in read.items()}
+                yield {name: _with_nan(part) for name, part in self._with_fusion(encoded).items()}
 
-    def _encoded(self, name: str, view: View, look: Look, device: torch.device) -> Encoded:
-        """The output of one view's encoder for a look."""
+    def _read(self, views: Mapping[str, View], look: Look) -> dict[str, _Read]:
+        """What the views show of a look."""
+        return {name: self._shown(name, view, look) for name, view in views.items()}
+
+    def _shown(self, name: str, view: View, look: Look) -> _Read:
+        """(what one view shows, (N,) whether it has data)."""
         known = getattr(view, "known", None)
         rows = look.rows
         if known is not None:
@@ -324,11 +335,14 @@ class Model:
             rows = torch.where(rows == ROW_SYNTHETIC, ROW_MISSING, rows)
         elif lonlat is not None:
             rows = torch.where(torch.isfinite(lonlat).all(dim=1), rows, ROW_MISSING)
-        module = self.modules[self.readings[name].encoder]
-        seasonal = bool(getattr(module, "seasons", False))
+        seasonal = bool(getattr(self.modules[self.readings[name].encoder], "seasons", False))
         warp = {key: value for key, value in look.warp.items() if key != "year" or seasonal}
-        batch = view.read(Look(rows, lonlat, warp))
-        return Encoded(module(_on(batch, device)).float().cpu(), rows != ROW_MISSING)
+        return view.read(Look(rows, lonlat, warp)), rows != ROW_MISSING
+
+    def _encoded(self, name: str, batch: Batch, present: Tensor, device: torch.device) -> Encoded:
+        """The output of one view's encoder."""
+        module = self.modules[self.readings[name].encoder]
+        return Encoded(module(_on(batch, device)).float().cpu(), present)
 
     def _with_fusion(self, encoded: dict[str, Encoded]) -> dict[str, Encoded]:
         if self.fuse is None:
