@@ -60,7 +60,9 @@ def measured(datasets: list[Dataset], models: dict[int, Model], presence: float)
     seen = next(iter(models.values())).seen
     apart_m = datasets[0].footprint_m * 2.0**0.5
 
-    def recall(held: np.ndarray, names: tuple[str, ...], seen: tuple[str, ...], one: int | None = None) -> Any:
+    def recall(
+        held: np.ndarray, names: tuple[str, ...], seen: tuple[str, ...], one: int | None = None
+    ) -> Any:
         kept = np.ones(len(city), bool) if one is None else city == one
         here = {name: tuple(values[kept] for values in sets) for name, sets in features.items()}
         part = Blocks(np.unique(blocks.number[kept], return_inverse=True)[1].astype(np.int64), BLOCK_M)

@@ -153,7 +153,9 @@ def test_presence_changes_six_components_by_a_line_each() -> None:
     weighted.load_state_dict(plain.state_dict())
     with torch.no_grad():
         before, after = plain.eval()(batch), weighted.eval()(batch)
-    roots = shape_measures(batch)[:, 12:15] / torch.sqrt(plain.standard.running_var[12:15] + plain.standard.eps)
+    roots = shape_measures(batch)[:, 12:15] / torch.sqrt(
+        plain.standard.running_var[12:15] + plain.standard.eps
+    )
     torch.testing.assert_close(after[:, 12:15], 4.0 * roots)
     assert torch.equal(after[::2, 13], torch.zeros(4))
     kept = [*range(12), *range(15, 40)]
@@ -174,7 +176,9 @@ def test_empty_layers_and_parts_of_a_batch_do_not_matter() -> None:
     patches = torch.nn.functional.pixel_unshuffle(torch.nn.functional.avg_pool2d(padded, 2), 4)
     torch.testing.assert_close(_folded(_drawn(batch), torch.float32), patches)
     with torch.no_grad():
-        torch.testing.assert_close(network(batch), torch.cat([network(one[None]) for one in batch]), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            network(batch), torch.cat([network(one[None]) for one in batch]), rtol=1e-5, atol=1e-5
+        )
     whole = network(batch)  # with gradients: the norm is a layer of its own
     with torch.no_grad():
         torch.testing.assert_close(network(batch), whole, rtol=1e-4, atol=1e-5)

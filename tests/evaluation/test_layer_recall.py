@@ -12,7 +12,9 @@ from tests.evaluation.test_splits import town
 
 LONLAT = town(24.9, 60.2, km=6, count=400, seed=0)
 RANDOM = np.random.default_rng(0)
-HOLDS = np.stack([RANDOM.random(400) < 0.15, RANDOM.random(400) < 0.6, np.ones(400, bool), np.arange(400) < 5], axis=1)
+HOLDS = np.stack(
+    [RANDOM.random(400) < 0.15, RANDOM.random(400) < 0.6, np.ones(400, bool), np.arange(400) < 5], axis=1
+)
 LAYERS = ("rail", "roads", "land", "piers")
 BLOCKS = block_grid(LONLAT, buffer_m=200.0)
 APART_M = 250.0
@@ -67,5 +69,7 @@ def test_equal_vectors_come_in_no_order_and_other_cities_do_not_answer() -> None
     assert recall.rows[0].scores["vectors"].value == recall.rows[0].by_chance == 1.0
     alike = found({"vectors": np.ones((400, 2))}).rows[0]
     assert alike.scores["vectors"].value == pytest.approx(alike.by_chance, abs=0.12)
-    few = layer_recall({"vectors": (np.ones((400, 2)),)}, HOLDS[:, 3:], ("piers",), None, LONLAT, BLOCKS, apart_m=1.0)
+    few = layer_recall(
+        {"vectors": (np.ones((400, 2)),)}, HOLDS[:, 3:], ("piers",), None, LONLAT, BLOCKS, apart_m=1.0
+    )
     assert few is None

@@ -183,7 +183,9 @@ def _folded(drawn: _Drawn, dtype: torch.dtype) -> Tensor:
 def _measures_of(drawn: _Drawn) -> Tensor:
     """`shape_measures`, computed of drawn layers only: those of empty ones are zero."""
     planes, at, count, channels = drawn
-    found = torch.zeros((count * channels, MEASURES), device=planes.device).index_copy_(0, at, _measured(planes))
+    found = torch.zeros((count * channels, MEASURES), device=planes.device).index_copy_(
+        0, at, _measured(planes)
+    )
     return found.view(count, channels, MEASURES).transpose(1, 2).flatten(1)
 
 

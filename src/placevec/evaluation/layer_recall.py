@@ -55,7 +55,9 @@ class LayerRow:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        scores = {name: {"value": one.value, "low": one.low, "high": one.high} for name, one in self.scores.items()}
+        scores = {
+            name: {"value": one.value, "low": one.low, "high": one.high} for name, one in self.scores.items()
+        }
         return {
             "layer": self.layer, "seen": self.seen, "places": self.places, "by_chance": self.by_chance,
             "scores": scores, "comparison": None if self.comparison is None else self.comparison.as_dict(),

@@ -203,7 +203,9 @@ class ExactIndex(Index):
         def draw(k: int) -> tuple[Rows, Distances]:
             k = min(k, allowed)
             rows = smallest(found, min(k + _SPARE, allowed))
-            rows, far = sorted_exactly(asked, rows if few is None else few[rows], self.vectors, self.metric, k)
+            rows, far = sorted_exactly(
+                asked, rows if few is None else few[rows], self.vectors, self.metric, k
+            )
             return rows[0], far[0]
 
         def about(rows: Rows) -> Distances:
