@@ -1,6 +1,6 @@
 """Layers among the nearest vectors on every city left out, beside coverage: what search finds of rail, water, power.
 
-    python -m benchmarks.layers OUT [--presence 0 5] [--minutes 3] [--folds 4]
+    python -m benchmarks.layers OUT [--presence 1 5] [--minutes 3] [--folds 4]
 
 Extracts, folds and encoders are those of `benchmarks.transfer` (variant ``taught``, one seed).
 For each weight of presence (`ShapeTileCNN`): the share of the five nearest vectors of the same city, footprints
@@ -108,7 +108,7 @@ def shown(presence: float, found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--presence", type=float, nargs="+", default=[0.0, 5.0])
+    parser.add_argument("--presence", type=float, nargs="+", default=[1.0, 5.0])
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=3.0, help="processor time of one training")
     arguments = parser.parse_args()

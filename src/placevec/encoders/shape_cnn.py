@@ -40,9 +40,8 @@ class ShapeTileCNN(nn.Module):
         width: channels of the first stage, a multiple of 8.
         dropout: dropout probability of the hidden layer.
         unit_norm: scale vectors to length 1, for objectives with a margin.
-        presence: weight in the vectors of the square root of each layer's perimeter, which is then divided by its
-            deviation but not centered, so that places with a layer lie apart from those without; 0 standardizes it like
-            all other components. Nothing else depends on it.
+        presence: weight in the vectors of the square root of each layer's perimeter, which tells best whether a layer is
+            there; the network does not see it.
 
     >>> network = ShapeTileCNN(channels=6)
     >>> network.eval()(torch.zeros(2, 6, 128, 128, dtype=torch.uint8)).shape
@@ -58,7 +57,7 @@ class ShapeTileCNN(nn.Module):
         width: int = 32,
         dropout: float = 0.1,
         unit_norm: bool = False,
-        presence: float = 0.0,
+        presence: float = 1.0,
     ) -> None:
         super().__init__()
         self.channels = whole("channels", channels, 1, 1024)
@@ -92,32 +91,27 @@ class ShapeTileCNN(nn.Module):
     def config(self) -> dict[str, Any]:
         """The arguments that build this encoder again, as plain JSON."""
         sizes = {"channels": self.channels, "dim": self.dim, "width": self.width}
-        # models of before have no presence, and their hashes stay as they are
-        presence = {"presence": self.presence} if self.presence else {}
+        # models of before have no such weight, and their hashes stay as they are
+        presence = {} if self.presence == 1.0 else {"presence": self.presence}
         return {**sizes, "dropout": self.dropout, "unit_norm": self.unit_norm, **presence}
 
     def forward(self, batch: Tensor) -> Tensor:
         """(N, dim), of length 1 with ``unit_norm``, from (N, channels, H, W) uint8."""
         if batch.device.type == "cpu" and len(batch) > AT_ONCE and not torch.is_grad_enabled():
-            return torch.cat([self(part) for part in checked(batch, self.channels).split(AT_ONCE)])
+            return torch.cat([self(part) for part in torch.split(checked(batch, self.channels), AT_ONCE)])
         dtype: torch.dtype = self.head[0].weight.dtype  # type: ignore[assignment]
         drawn = _drawn(checked(batch, self.channels))
         measured = self.standard(_measures_of(drawn).to(dtype))
         features = self.body(_folded(drawn, dtype))
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3)), measured], dim=1)
-        vectors = torch.cat([self._with_presence(measured), self.head(pooled)], dim=1)
+        vectors = torch.cat([measured * self._weights(measured), self.head(pooled)], dim=1)
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
 
-    def _with_presence(self, measured: Tensor) -> Tensor:
-        """(N, 6 C) standardized measures, with square roots of perimeters that are weighted and start at zero."""
-        if not self.presence:
-            return measured
-        mean, variance = self.standard.running_mean, self.standard.running_var
-        assert mean is not None and variance is not None
-        zero = mean / torch.sqrt(variance + self.standard.eps)
-        before, roots, after = measured.split([4 * self.channels, self.channels, self.channels], dim=1)
-        roots = self.presence * (roots + zero[4 * self.channels : 5 * self.channels])
-        return torch.cat([before, roots, after], dim=1)
+    def _weights(self, measured: Tensor) -> Tensor:
+        """(6 C,) weights of the measures in the vectors."""
+        weights = measured.new_ones(self.measures)
+        weights[4 * self.channels : 5 * self.channels] = self.presence
+        return weights
 
 
 @torch.no_grad()
@@ -149,12 +143,12 @@ class _Drawn(NamedTuple):
     Attributes:
         planes: (P, H, W) uint8.
         at: (P,) which of the N x C layers they are.
-        count, channels: N and C.
+        tiles, channels: N and C.
     """
 
     planes: Tensor
     at: Tensor
-    count: int
+    tiles: int
     channels: int
 
 
@@ -172,11 +166,12 @@ def _folded(drawn: _Drawn, dtype: torch.dtype) -> Tensor:
     planes, at, count, channels = drawn
     planes = F.pad(planes, (0, -planes.shape[2] % 8, 0, -planes.shape[1] % 8)).contiguous()
     pairs = planes.view(torch.int16)
-    sums = (pairs & 255).add_((pairs >> 8).bitwise_and_(255)).unflatten(1, (-1, 2))
+    sums = (pairs & 255).add_((pairs >> 8).bitwise_and_(255))
+    sums = sums.view(len(sums), sums.shape[1] // 2, 2, sums.shape[2])
     rows = sums[:, :, 0].add(sums[:, :, 1]).view(torch.int64)  # (P, H / 2, W / 8)
     whole = rows.new_zeros((count * channels, *rows.shape[1:])).index_copy_(0, at, rows)
     whole = whole.view(count, channels, -1, 4, rows.shape[2]).permute(0, 2, 4, 1, 3).contiguous()
-    values = whole.flatten(3).view(torch.int16).to(dtype).mul_(1.0 / (4 * 255))
+    values: Tensor = whole.flatten(3).view(torch.int16).to(dtype).mul_(1.0 / (4 * 255))
     return values.permute(0, 3, 1, 2)
 
 

@@ -236,13 +236,17 @@ class _Convolution(nn.Sequential):
     """Convolution, batch norm, ReLU; after training the norm is part of the convolution, which saves two passes."""
 
     def forward(self, batch: Tensor) -> Tensor:
-        layer, norm = self[0], self[1]
-        if norm.training or torch.is_grad_enabled():
-            return cast(Tensor, super().forward(batch))
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        bias = norm.bias - norm.running_mean * scale
+        layer, norm = cast(nn.Conv2d, self[0]), cast(nn.BatchNorm2d, self[1])
+        mean, variance = norm.running_mean, norm.running_var
+        if norm.training or torch.is_grad_enabled() or mean is None or variance is None:
+            for module in self:
+                batch = module(batch)
+            return batch
+        scale = norm.weight / torch.sqrt(variance + norm.eps)
+        bias = norm.bias - mean * scale
         weight = layer.weight * scale[:, None, None, None]
-        return F.conv2d(batch, weight, bias, layer.stride, layer.padding).relu_()
+        found = F.conv2d(batch, weight, bias, cast(Any, layer.stride), cast(Any, layer.padding))
+        return found.relu_()
 
 
 def checked(batch: Tensor, channels: int) -> Tensor:

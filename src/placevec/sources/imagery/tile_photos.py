@@ -112,11 +112,11 @@ class TilePhotos:
             return
         left, top, wide, high = window
         whole = whole[:, top : top + high, left : left + wide]
-        pixels = whole[[number - 1 for number in self.numbers]].astype(np.float32)
-        pixels[:, whole[3] == 0] = np.nan
-        pixels = resampled(pixels, transform @ Affine.translation(left, top), crs, square)
-        new = np.isnan(found).any(axis=0) & ~np.isnan(pixels).any(axis=0)
-        found[:, new] = pixels[:, new]
+        colors = whole[[number - 1 for number in self.numbers]].astype(np.float32)
+        colors[:, whole[3] == 0] = np.nan
+        colors = resampled(colors, transform @ Affine.translation(left, top), crs, square)
+        new = np.isnan(found).any(axis=0) & ~np.isnan(colors).any(axis=0)
+        found[:, new] = colors[:, new]
 
     def _decoded(self, x: int, y: int) -> NDArray[np.uint8] | None:
         """(side, side, 4) red, green, blue and alpha; None without a tile or for a damaged one."""
