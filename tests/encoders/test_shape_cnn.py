@@ -162,7 +162,7 @@ def test_presence_scales_the_roots_of_perimeters_alone() -> None:
 
 
 def test_empty_layers_and_parts_of_a_batch_do_not_matter() -> None:
-    """Oracle: pooling and unshuffling in floats, all layers, as the network was defined; 40 tiles are encoded in parts."""
+    """Oracle: pooling and unshuffling all layers in floats, as the network was defined; 40 tiles are two parts."""
     torch.manual_seed(0)
     batch = torch.randint(0, 256, (40, 3, 48, 41), dtype=torch.uint8)
     batch[::3, 1], batch[5] = 0, 0

@@ -51,7 +51,8 @@ def test_vectors_without_a_layer_that_coverage_shows_are_said_to_miss_it() -> No
     rail, roads = recall.rows
     assert rail.scores["coverage fractions"].value > 0.95
     assert rail.scores["vectors"].value == pytest.approx(rail.by_chance, abs=0.1)
-    assert rail.comparison is not None and rail.comparison.difference.high < 0
+    assert rail.comparison is not None
+    assert rail.comparison.difference.high < 0
     assert roads.scores["vectors"].value > 0.95
     assert recall.missed == ["rail"]
     assert found({"vectors": one, "coverage fractions": both}, seen=("roads",)).missed == []
