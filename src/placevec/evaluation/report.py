@@ -280,7 +280,7 @@ def layer_lines(found: LayerRecall) -> list[str]:
     missed = (
         f"Nearest vectors miss {', '.join(found.missed)}, which coverage finds more often."
         if found.missed
-        else "No layer that the model reads is found less often than by coverage fractions."
+        else "No layer that the model reads falls below coverage fractions beyond its interval."
     )
     return [
         missed,
