@@ -1,7 +1,7 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|entities|read|tables|tiles|train|loc2vec|locations|presence|cells|precision|memory|page
-    |search|serve|where2vec|where2vec-memory ...] [--no-write]
+python -m benchmarks [import|burn|entities|read|embed|tables|tiles|train|loc2vec|locations|presence|cells|precision|memory
+    |page|search|serve|where2vec|where2vec-memory ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from benchmarks import (
     app,
     burn,
     cells,
+    embed,
     entities,
     imports,
     loc2vec,
@@ -41,6 +42,7 @@ BENCHES = {
     "burn": burn.rows,
     "entities": entities.rows,
     "read": read.rows,
+    "embed": embed.rows,
     "tables": tables.rows,
     "tiles": tile_server.rows,
     "loc2vec": loc2vec.rows,

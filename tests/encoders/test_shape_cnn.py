@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from placevec.encoders.shape_cnn import ShapeTileCNN, shape_measures
+from placevec.encoders.shape_cnn import ShapeTileCNN, _drawn, _folded, shape_measures
 from placevec.errors import ModelError
 
 
@@ -140,3 +140,40 @@ def test_any_size_and_gray(size: tuple[int, int], has_count: bool, monkeypatch: 
         expected = np.concatenate([(gray > 127).mean((2, 3)), perimeter, euler], axis=1)
         seen = shape_measures(whole[1:, :, 2:, 3:])[:, :9].numpy()
         np.testing.assert_allclose(seen, expected, rtol=1e-6)
+
+
+def test_presence_scales_the_roots_of_perimeters_alone() -> None:
+    """Oracle: the vectors without it, which are multiplied; so nothing that standardizes components sees a difference."""
+    torch.manual_seed(0)
+    batch = (torch.rand(8, 3, 32, 32) > 0.8).to(torch.uint8) * 255
+    plain = ShapeTileCNN(channels=3, dim=40)
+    plain.train()(batch)
+    weighted = ShapeTileCNN(channels=3, dim=40, presence=4.0)
+    weighted.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        before, after = plain.eval()(batch), weighted.eval()(batch)
+    kept = [*range(12), *range(15, 40)]
+    torch.testing.assert_close(after[:, 12:15], 4.0 * before[:, 12:15])
+    assert torch.equal(after[:, kept], before[:, kept])
+    assert plain.config() == {"channels": 3, "dim": 40, "width": 32, "dropout": 0.1, "unit_norm": False}
+    assert ShapeTileCNN(**weighted.config()).presence == 4.0
+    with pytest.raises(ModelError, match="presence must be a weight"):
+        ShapeTileCNN(channels=3, dim=40, presence=-1.0)
+
+
+def test_empty_layers_and_parts_of_a_batch_do_not_matter() -> None:
+    """Oracle: pooling and unshuffling all layers in floats, as the network was defined; 40 tiles are two parts."""
+    torch.manual_seed(0)
+    batch = torch.randint(0, 256, (40, 3, 48, 41), dtype=torch.uint8)
+    batch[::3, 1], batch[5] = 0, 0
+    network = ShapeTileCNN(channels=3, dim=40).eval()
+    padded = torch.nn.functional.pad(batch, (0, 7, 0, 0)).float() / 255.0
+    patches = torch.nn.functional.pixel_unshuffle(torch.nn.functional.avg_pool2d(padded, 2), 4)
+    torch.testing.assert_close(_folded(_drawn(batch), torch.float32), patches)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            network(batch), torch.cat([network(one[None]) for one in batch]), rtol=1e-5, atol=1e-5
+        )
+    whole = network(batch)  # with gradients: the norm is a layer of its own
+    with torch.no_grad():
+        torch.testing.assert_close(network(batch), whole, rtol=1e-4, atol=1e-5)

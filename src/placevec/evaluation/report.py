@@ -18,6 +18,7 @@ import numpy as np
 from placevec.evaluation.bootstrap import Score
 from placevec.evaluation.compare import Comparison
 from placevec.evaluation.intrinsic import CLUSTERS, NEIGHBORS, LabelFree
+from placevec.evaluation.layer_recall import NEAREST, LayerRecall
 from placevec.evaluation.results import Result, Row
 from placevec.io import atomic
 
@@ -48,6 +49,7 @@ class Report:
         notes: what else must be known to read it.
         about: facts, such as hashes, the split, the date.
         method: how it was measured; in the file only.
+        layers: which layers of the map the nearest vectors share, or None where there is no map.
     """
 
     results: list[Result]
@@ -56,6 +58,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
     method: str = METHOD
+    layers: LayerRecall | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON; not-a-number is null."""
@@ -64,6 +67,7 @@ class Report:
             **self.about,
             "tasks": [item.as_dict() for item in self.results],
             "label_free": None if self.label_free is None else self.label_free.as_dict(),
+            "layer_recall": None if self.layers is None else self.layers.as_dict(),
             "skipped": self.skipped,
             "notes": self.notes,
         }
@@ -255,6 +259,37 @@ def _label_free_basis(measured: LabelFree) -> str:
     )
 
 
+def layer_table(found: LayerRecall) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """(heads, cells) of how many of the nearest vectors hold a layer: a line a layer, a column a row of features."""
+    names = list(dict.fromkeys(name for row in found.rows for name in row.scores))
+    cells = [
+        (
+            row.layer, "yes" if row.seen else "no", f"{row.places:,}",
+            *(cell(row.scores[name]) for name in names), number(row.by_chance),
+            *(() if row.comparison is None else (signed(row.comparison.difference), row.comparison.claim)),
+        )
+        for row in found.rows
+    ]  # fmt: skip
+    compared = any(row.comparison is not None for row in found.rows)
+    last = ("vectors - coverage", "verdict") if compared else ()
+    return ("layer", "seen", "places", *names, "chance", *last), cells
+
+
+def layer_lines(found: LayerRecall) -> list[str]:
+    """What the table of layers says, and what it rests on."""
+    missed = (
+        f"Nearest vectors miss {', '.join(found.missed)}, which coverage finds more often."
+        if found.missed
+        else "No layer that the model reads falls below coverage fractions beyond its interval."
+    )
+    return [
+        missed,
+        f"Of the {NEAREST} nearest vectors to a place that holds a layer, the share of places that hold it too; "
+        f"{found.places:,} places, nearer ones than {found.apart_m:.0f} m left out; cosine; intervals over blocks of "
+        f"{found.block_m:.0f} m.",
+    ]
+
+
 # --- Markdown ----------------------------------------------------------------------------------------------
 
 
@@ -305,6 +340,10 @@ def markdown(report: Report) -> str:
         lines += ["## Without labels", ""]
         lines += markdown_table(LABEL_FREE_HEADS, list(_label_free(report.label_free)))
         lines += [f"{_label_free_basis(report.label_free)}.", ""]
+    if report.layers is not None:
+        says, rests_on = layer_lines(report.layers)
+        lines += ["## Layers among the nearest", "", literal(says), ""]
+        lines += [*markdown_table(*layer_table(report.layers)), literal(rests_on), ""]
     if report.skipped:
         lines += ["## Not evaluated", ""] + [f"- {literal(line)}" for line in report.skipped] + [""]
     lines += [*(f"- {literal(note)}" for note in report.notes), "", "## Method", "", report.method, ""]
@@ -361,6 +400,10 @@ def terminal(report: Report) -> RenderableType:
             _rich_table("without labels", LABEL_FREE_HEADS, list(_label_free(report.label_free)), "vectors")
         )
         parts += [Text(_label_free_basis(report.label_free), style="dim"), Text("")]
+    if report.layers is not None:
+        says, rests_on = layer_lines(report.layers)
+        parts.append(_rich_table("layers among the nearest", *layer_table(report.layers)))
+        parts += [Text(plain(says, 600)), Text(plain(rests_on, 600), style="dim"), Text("")]
     parts += [Text(f"Not evaluated: {plain(line, 400)}") for line in report.skipped]
     parts += [Text(plain(note, 400), style="dim") for note in report.notes]
     return Group(*parts)

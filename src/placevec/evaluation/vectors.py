@@ -51,13 +51,14 @@ from placevec.evaluation.intrinsic import (
     class_silhouettes,
     label_free,
 )
+from placevec.evaluation.layer_recall import LayerRecall, layer_recall, layers_held
 from placevec.evaluation.osm_tasks import OSM_TASKS, NoLabelsError, landuse_task, missing_labels, poi_task
 from placevec.evaluation.own_labels import LABELS_TASK, check_not_learned, labels_task
 from placevec.evaluation.predictions.split import UNKNOWN_SPLIT
 from placevec.evaluation.regions import regions_of
 from placevec.evaluation.report import Report
 from placevec.evaluation.results import Result, Row
-from placevec.evaluation.splits import SCHEMES, Scheme
+from placevec.evaluation.splits import SCHEMES, Scheme, block_grid
 from placevec.evaluation.tasks import COLORS, OF_CLASSES, Kind, Task, leaking, sampled, without_leaking_groups
 from placevec.evaluation.user_labels import label_tasks
 from placevec.geo import Area, Floats, Ints
@@ -197,6 +198,7 @@ def evaluate(
         measured = label_free(
             without, dataset.lonlat[free_rows], footprint_m=dataset.footprint_m, basis=basis
         )
+        layers = _layers(without, dataset, model, free_rows, buffer_m, spend.draws)
     if not results and measured is None:
         raise EvaluationError(f"nothing could be evaluated: {'; '.join(skipped)}")
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -205,7 +207,28 @@ def evaluate(
         "attribution": dataset.attribution, "budget": budget, "view": emb.view, "places": len(emb), "dim": emb.dim,
     }  # fmt: skip
     notes = [*lost, *_notes(model, places, seeds, budget), *_missing_baselines(features.sets)]
-    return Report(results, measured, skipped, notes, about)
+    return Report(results, measured, skipped, notes, about, layers=layers)
+
+
+def _layers(
+    features: Mapping[str, Variants],
+    dataset: Dataset,
+    model: Model | None,
+    rows: Ints,
+    buffer_m: float,
+    draws: int,
+) -> LayerRecall | None:
+    """Which layers of the map the nearest vectors share; None where there is no map."""
+    held = layers_held(dataset, rows)
+    if held is None:
+        return None
+    layers, holds = held
+    lonlat = dataset.lonlat[rows]
+    return layer_recall(
+        {name: sets for name, sets in features.items() if name not in OF_POIS}, holds, layers,
+        None if model is None else model.seen, lonlat, block_grid(lonlat, buffer_m=buffer_m),
+        apart_m=dataset.footprint_m * 2.0**0.5, draws=draws,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,7 @@ MAX_NUMBERS = 2**26
 """Channels times pixels that are read and encoded at once: 64 windows of 256 x 256 pixels in 16 channels."""
 
 Vectors = NDArray[np.float32]
+_Read = tuple[Batch, Tensor]
 
 
 @dataclass
@@ -314,12 +316,21 @@ class Model:
         devices = {name: device_for(self.modules[self.readings[name].encoder]) for name in views}
         for name, device in devices.items():
             self.modules[self.readings[name].encoder].eval().to(device)
-        for look in looks:
-            encoded = {name: self._encoded(name, view, look, devices[name]) for name, view in views.items()}
-            yield {name: _with_nan(part) for name, part in self._with_fusion(encoded).items()}
+        with ThreadPoolExecutor(1, "placevec-read") as ahead:
+            waiting: Future[dict[str, _Read]] | None = None
+            for number in range(len(looks)):
+                read = self._read(views, looks[number]) if waiting is None else waiting.result()
+                if number + 1 < len(looks):  # windows of the next batch are read while this one is encoded
+                    waiting = ahead.submit(self._read, views, looks[number + 1])
+                encoded = {name: self._encoded(name, *found, devices[name]) for name, found in read.items()}
+                yield {name: _with_nan(part) for name, part in self._with_fusion(encoded).items()}
 
-    def _encoded(self, name: str, view: View, look: Look, device: torch.device) -> Encoded:
-        """The output of one view's encoder for a look."""
+    def _read(self, views: Mapping[str, View], look: Look) -> dict[str, _Read]:
+        """What the views show of a look."""
+        return {name: self._shown(name, view, look) for name, view in views.items()}
+
+    def _shown(self, name: str, view: View, look: Look) -> _Read:
+        """(what one view shows, (N,) whether it has data)."""
         known = getattr(view, "known", None)
         rows = look.rows
         if known is not None:
@@ -330,16 +341,9 @@ class Model:
             rows = torch.where(rows == ROW_SYNTHETIC, ROW_MISSING, rows)
         elif lonlat is not None:
             rows = torch.where(torch.isfinite(lonlat).all(dim=1), rows, ROW_MISSING)
-        module = self.modules[self.readings[name].encoder]
-        seasonal = bool(getattr(module, "seasons", False))
+        seasonal = bool(getattr(self.modules[self.readings[name].encoder], "seasons", False))
         warp = {key: value for key, value in look.warp.items() if key != "year" or seasonal}
-        at_once, parts = self._at_once(name), []
-        for start in range(0, max(len(rows), 1), at_once):
-            own = slice(start, start + at_once)
-            where = None if lonlat is None else lonlat[own]
-            batch = view.read(Look(rows[own], where, {key: value[own] for key, value in warp.items()}))
-            parts.append(module(_on(batch, device)).float().cpu())
-        return Encoded(parts[0] if len(parts) == 1 else torch.cat(parts), rows != ROW_MISSING)
+        return view.read(Look(rows, lonlat, warp)), rows != ROW_MISSING
 
     def _at_once(self, name: str) -> int:
         """Places of which a view is read at once, so that a few bytes of configuration take no gigabytes of pixels."""
@@ -352,6 +356,11 @@ class Model:
                 "size_px"
             )
         return MAX_NUMBERS // numbers
+
+    def _encoded(self, name: str, batch: Batch, present: Tensor, device: torch.device) -> Encoded:
+        """The output of one view's encoder."""
+        module = self.modules[self.readings[name].encoder]
+        return Encoded(module(_on(batch, device)).float().cpu(), present)
 
     def _with_fusion(self, encoded: dict[str, Encoded]) -> dict[str, Encoded]:
         if self.fuse is None:
@@ -377,7 +386,7 @@ class Model:
             lonlat: (N, 2) degrees, lon then lat, of any points instead; together with ``rows``, the points of those
                 places. Points that are not places have no data in views that are read by row.
             views: some of the model's views; by default those that the dataset has. Any subset works.
-            batch_size: places encoded at once.
+            batch_size: places encoded at once, fewer where their windows would take gigabytes.
             advance: called after every batch.
 
         A model with seasons uses the date of each place, and the middle of the year for points without a date.
@@ -389,8 +398,9 @@ class Model:
         opened = self.views_of(dataset, views)
         years = self._years(dataset, rows, opened)
         looks = []
-        for start in range(0, len(lonlat), batch_size):
-            part = slice(start, start + batch_size)
+        at_once = min(batch_size, *(self._at_once(name) for name in opened))
+        for start in range(0, len(lonlat), at_once):
+            part = slice(start, start + at_once)
             warp = {} if years is None else {"year": torch.from_numpy(years[part])}
             looks.append(Look(torch.from_numpy(rows[part]), torch.from_numpy(lonlat[part]), warp))
         parts: dict[str, list[Vectors]] = {}

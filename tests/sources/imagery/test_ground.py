@@ -44,7 +44,7 @@ def raster(
 
 def read(path: Path, square: Square = SQUARE) -> np.ndarray[Any, Any]:
     with rasterio.open(path) as file:
-        return read_onto(file, 1, square)
+        return read_onto(file, [1], square)[0]
 
 
 def expected(square: Square = SQUARE) -> np.ndarray[Any, Any]:

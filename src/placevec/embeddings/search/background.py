@@ -67,7 +67,11 @@ class Background:
         known = about is not None and len(rows) > SAMPLE
         far = about(some) if about is not None and known else distances(vector, vectors[some], metric)
         middle = float(np.median(far))
-        count = len(rows) if squares is None else int(np.count_nonzero(np.bincount(squares[rows])))
+        count = len(rows)
+        if squares is not None:
+            held = np.zeros(len(squares), bool)
+            held[squares[rows]] = True
+            count = int(np.count_nonzero(held))
         return cls(count, middle, float(np.median(np.abs(far - middle))) * _SIGMA)
 
     def z(self, far: Distances) -> Distances:

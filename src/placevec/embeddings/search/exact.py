@@ -34,7 +34,8 @@ __all__ = ["METRICS", "Distances", "ExactIndex", "Floats32", "Index", "Mask", "R
 _SPARE = 32  # candidates beyond k that are recomputed in float64, in case of rounding at the border
 _SCORES = 2_000_000  # of a batch, held at once: 8 MB, about what a cache holds
 _ALL_SCORES = 16_000_000  # where k is large: 64 MB
-_FEW = 8  # if fewer than one row of this many passes a filter, those rows are gathered instead of masked
+_FEW = 3  # if fewer than one row of this many passes a filter, those rows are gathered instead of masked
+_GATHERED = 2_048  # rows gathered at once, into memory that stays in the cache
 _ALIKE = 1e-3  # spread of the vectors, relative to their length, below which float32 needs centered copies
 
 Costs = Callable[[Floats32, "slice | Rows"], Floats32]
@@ -163,8 +164,11 @@ class ExactIndex(Index):
             if where is not None:
                 np.copyto(found, np.float32(np.inf), where=~where)
             return found
-        parts = [costs(weights, few[start : start + BLOCK_ROWS]) for start in range(0, len(few), BLOCK_ROWS)]
-        return np.concatenate(parts, axis=1)
+        found = np.empty((len(weights), len(few)), np.float32)
+        for start in range(0, len(few), _GATHERED):
+            part = slice(start, start + _GATHERED)
+            found[:, part] = costs(weights, few[part])
+        return found
 
     def _in_blocks(
         self,
@@ -190,19 +194,23 @@ class ExactIndex(Index):
         """Rank all rows for one vector: the vectors are read once, however many results are drawn later."""
         asked = checked(np.reshape(np.asarray(vector, np.float32), (1, -1)), self.vectors.shape[1])
         allowed = len(self) if where is None else int(np.count_nonzero(where))
-        if allowed * _FEW <= len(self) or len(self) == 0:
+        if allowed == 0:
             return super().ranking(vector, where=where)
+        few = None if where is None or allowed * _FEW > len(self) else np.flatnonzero(where)
         weights, costs = self._asking(asked)
-        found = self._all_costs(weights, costs, where, None)
+        found = self._all_costs(weights, costs, where, few)
 
         def draw(k: int) -> tuple[Rows, Distances]:
             k = min(k, allowed)
             rows = smallest(found, min(k + _SPARE, allowed))
-            rows, far = sorted_exactly(asked, rows, self.vectors, self.metric, k)
+            rows, far = sorted_exactly(
+                asked, rows if few is None else few[rows], self.vectors, self.metric, k
+            )
             return rows[0], far[0]
 
         def about(rows: Rows) -> Distances:
-            return self._as_distances(found[0, rows].astype(np.float64), asked)
+            at = rows if few is None else np.searchsorted(few, rows)
+            return self._as_distances(found[0, at].astype(np.float64), asked)
 
         return Ranking(draw, about)
 

@@ -116,10 +116,12 @@ class Photos:
         for at in self._touching(box):
             file = self._file(at)
             try:
-                pixels = np.stack([read_onto(file, number, square, masked=True) for number in self.numbers])
+                pixels = read_onto(file, self.numbers, square, masked=True)
             except Exception as error:  # GDAL raises many kinds
                 raise SourceError(f"cannot read {self.files[at]}: {error}") from error
             new = np.isnan(found).any(axis=0) & ~np.isnan(pixels).any(axis=0)
+            if new.all():
+                return pixels
             found[:, new] = pixels[:, new]
             if not np.isnan(found).any():
                 break
@@ -149,7 +151,7 @@ class Photos:
 
     def _touching(self, box: NDArray[np.float64]) -> list[int]:
         """Images whose box of degrees touches another one; either may cross the antimeridian."""
-        return [at for at, own in enumerate(self.boxes) if _overlap(own, box)]
+        return np.flatnonzero(_overlap(np.stack(self.boxes), box)).tolist()
 
     def _file(self, at: int) -> Any:
         import rasterio
@@ -196,9 +198,13 @@ def _box(file: Any) -> NDArray[np.float64]:
     return np.array([lon.min(), lat.min(), lon.max(), lat.max()])
 
 
-def _overlap(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
-    if first[1] > second[3] or second[1] > first[3]:
-        return False
-    (west, _, east, _), (other_west, _, other_east, _) = first.tolist(), second.tolist()
-    east, other_east = east + 360.0 * (east < west), other_east + 360.0 * (other_east < other_west)
-    return any(west <= other_east + turn and other_west + turn <= east for turn in (-360.0, 0.0, 360.0))
+def _overlap(boxes: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(N,) bool: which of (N, 4) boxes of degrees touch another one."""
+    west, south, east, north = boxes.T
+    east = east + 360.0 * (east < west)
+    other_west, other_south, other_east, other_north = other.tolist()
+    other_east += 360.0 * (other_east < other_west)
+    beside = np.zeros(len(boxes), bool)
+    for turn in (-360.0, 0.0, 360.0):
+        beside |= (west <= other_east + turn) & (other_west + turn <= east)
+    return np.asarray(beside & (south <= other_north) & (other_south <= north))

@@ -223,7 +223,7 @@ class _File:
         """(H, W) each, of a band as stored; NaN without data."""
         with self._explained():
             file = self._opened(number)
-            return [read_onto(file, number, square, classes=classes) for square in squares]
+            return [read_onto(file, [number], square, classes=classes)[0] for square in squares]
 
     def darkest(self, asset: Asset) -> float | None:
         """See `_OpenScene.darkest`, of one band; None if nothing in it has data."""

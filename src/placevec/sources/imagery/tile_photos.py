@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from placevec.errors import SourceError
 from placevec.geo import lonlat_to_tile_xy
-from placevec.sources.imagery.ground import Square, degrees_around, read_onto
+from placevec.sources.imagery.ground import Square, degrees_around, resampled, system, window_under
 from placevec.sources.tiles.decode import decode_tile
 
 BANDS = ("red", "green", "blue")
 _HALF_WORLD_M = 20_037_508.342789244
 """Half the side of the square of Web Mercator, meters of its projection."""
 _MAX_TILES = 4096
+_KEPT = 64
+"""Decoded tiles that are kept for the next squares."""
 
 
 class TilePhotos:
@@ -52,6 +54,7 @@ class TilePhotos:
         self.damaged: dict[tuple[int, int], str] = {}
         self.read_tiles: set[tuple[int, int]] = set()
         self._side = 0
+        self._tile = functools.lru_cache(maxsize=_KEPT)(self._decoded)
 
     def __enter__(self) -> TilePhotos:
         return self
@@ -81,9 +84,7 @@ class TilePhotos:
     def _fill(
         self, found: NDArray[np.float32], square: Square, west: float, south: float, east: float, north: float
     ) -> None:
-        import rasterio
         from rasterio import Affine
-        from rasterio.io import MemoryFile
 
         corners = lonlat_to_tile_xy(np.array([west, east]), np.array([north, south]), self.zoom)
         most = 2**self.zoom - 1
@@ -106,23 +107,20 @@ class TilePhotos:
             top, left = (y - y0) * side, (x - x0) * side
             whole[:, top : top + side, left : left + side] = pixels.transpose(2, 0, 1)
         pixel = 2.0 * _HALF_WORLD_M / 2**self.zoom / side
-        profile: dict[str, Any] = {
-            "driver": "GTiff", "width": whole.shape[2], "height": whole.shape[1], "count": 4, "dtype": "uint8",
-            "crs": "EPSG:3857", "photometric": "RGB",
-            "transform": Affine(
-                pixel, 0.0, x0 * side * pixel - _HALF_WORLD_M, 0.0, -pixel, _HALF_WORLD_M - y0 * side * pixel
-            ),
-        }  # fmt: skip
-        with MemoryFile() as memory:
-            with memory.open(**profile) as file:
-                file.colorinterp = [rasterio.enums.ColorInterp[name] for name in (*BANDS, "alpha")]
-                file.write(whole)
-            with memory.open() as file:
-                pixels = np.stack([read_onto(file, number, square, masked=True) for number in self.numbers])
-        new = np.isnan(found).any(axis=0) & ~np.isnan(pixels).any(axis=0)
-        found[:, new] = pixels[:, new]
+        west_m, north_m = x0 * side * pixel - _HALF_WORLD_M, _HALF_WORLD_M - y0 * side * pixel
+        transform, crs = Affine(pixel, 0.0, west_m, 0.0, -pixel, north_m), system(3857)
+        window = window_under(square, crs, transform, whole.shape[2], whole.shape[1])
+        if window is None:
+            return
+        left, top, wide, high = window
+        whole = whole[:, top : top + high, left : left + wide]
+        colors = whole[[number - 1 for number in self.numbers]].astype(np.float32)
+        colors[:, whole[3] == 0] = np.nan
+        colors = resampled(colors, transform @ Affine.translation(left, top), crs, square)
+        new = np.isnan(found).any(axis=0) & ~np.isnan(colors).any(axis=0)
+        found[:, new] = colors[:, new]
 
-    def _tile(self, x: int, y: int) -> NDArray[np.uint8] | None:
+    def _decoded(self, x: int, y: int) -> NDArray[np.uint8] | None:
         """(side, side, 4) red, green, blue and alpha; None without a tile or for a damaged one."""
         content = self._content(x, y)
         if content is None:

@@ -107,12 +107,12 @@ def averages(
         tiles = shards.tiles(strip.touched(), keep=factor < REDUCED_FROM)
         planes, channels, full, west = shards.read_planes(strip, place, tiles)
         for plane, channel in zip(planes, channels, strict=True):
-            yield slice(start, stop), channel, _averaged(plane[:, west : west + span], factor)
+            yield slice(start, stop), channel, averaged(plane[:, west : west + span], factor)
         for channel in full:
             yield slice(start, stop), channel, np.full((stop - start, cells), 255, np.uint8)
 
 
-def _averaged(pixels: Bytes, factor: int) -> Bytes:
+def averaged(pixels: Bytes, factor: int) -> Bytes:
     """Means over ``factor`` x ``factor`` pixels; by halving as long as possible, which is faster in OpenCV."""
     while factor > 1:
         step = 2 if factor % 2 == 0 else factor

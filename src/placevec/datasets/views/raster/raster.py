@@ -25,7 +25,7 @@ from torch import Tensor
 from placevec.core import ROW_MISSING, Look, ViewSpec
 from placevec.datasets.views.raster.blocks import ShardFolder
 from placevec.datasets.views.raster.buffers import Batches, scratch
-from placevec.datasets.views.raster.overview import REDUCED_FROM, ReducedMap, averages
+from placevec.datasets.views.raster.overview import REDUCED_FROM, STRIP_PX, ReducedMap, averaged, averages
 from placevec.datasets.views.raster.shards import SHARD_PX, SHARD_TILES, Bytes
 from placevec.datasets.views.raster.windows import Tiles
 from placevec.errors import InputError
@@ -196,7 +196,7 @@ class RasterView:
 
     def _tiles(self, windows: _Windows, part: Ints) -> Tiles | None:
         """The tiles under some windows; None if they are too large, or are averaged in strips."""
-        if (windows.factor[part] > 1).any():
+        if (windows.factor[part] >= REDUCED_FROM).any():
             return None
         corners, spans = windows.corner[part].tolist(), windows.span[part].tolist()
         if len(part) == 0 or (max(spans) / TILE_PX) ** 2 > _TILES_TOGETHER // self.shards.bits:
@@ -296,9 +296,26 @@ class RasterView:
             transform[0, 2] += west
             for channel in full:  # the square around a window is one pixel larger on every side
                 out[channel] = 255
+        elif tiles is not None and span <= STRIP_PX:
+            planes, channels = self._shrunk_at_once(out, left, top, span, factor, place, tiles)
         else:
             planes, channels = self._shrunk(left, top, span, factor, place)
         _warp(planes, out, channels, transform)
+
+    def _shrunk_at_once(
+        self, out: Bytes, left: int, top: int, span: int, factor: int, place: Sequence[int], tiles: Tiles
+    ) -> tuple[Bytes, list[int]]:
+        """`_shrunk` of a window that needs no strips, from loaded tiles; full channels are written to ``out`` at once."""
+        planes, channels, full, west = self.shards.read_planes(
+            self.shards.box(left, top, span, span), place, tiles
+        )
+        for channel in full:
+            out[channel] = 255
+        cells = span // factor
+        shrunk = scratch.empty("shrunk", (len(channels), cells, cells))
+        for into, plane in zip(shrunk, planes, strict=True):
+            into[:] = averaged(plane[:, west : west + span], factor)
+        return shrunk, channels
 
     def _shrunk(
         self, left: int, top: int, span: int, factor: int, place: Sequence[int]

@@ -15,7 +15,7 @@ import numpy as np
 
 from placevec.datasets.views.raster.buffers import scratch
 from placevec.datasets.views.raster.shards import Bytes, Tile, unpack, unpack_images
-from placevec.geo import TILE_PX, Ints
+from placevec.geo import TILE_PX
 
 Key = tuple[int, int]
 """Column and row of a tile."""
@@ -216,9 +216,9 @@ def _put(out: Bytes, tile: Tile, blocks: Bytes, bands: tuple[int, ...]) -> None:
     if tile.bands == bands:
         out[:] = blocks
         return
-    into, chosen, full = _matched(tile.bands, tile.full, bands)
-    if len(into):
-        out[into] = blocks[chosen]
+    matched, full = _matched(tile.bands, tile.full, bands)
+    for into, block in matched:
+        out[into] = blocks[block]
     for number in full:
         out[number] = 255
 
@@ -226,9 +226,7 @@ def _put(out: Bytes, tile: Tile, blocks: Bytes, bands: tuple[int, ...]) -> None:
 @lru_cache(maxsize=4096)
 def _matched(
     bands: tuple[int, ...], full: tuple[int, ...], wanted: tuple[int, ...]
-) -> tuple[Ints, slice | Ints, list[int]]:
-    """Where in an array of the ``wanted`` bands the blocks of a tile belong, which of them do, and which are full."""
-    chosen = np.array([number for number, band in enumerate(bands) if band in wanted], np.intp)
-    into = np.array([wanted.index(band) for band in bands if band in wanted], np.intp)
-    all_over = [wanted.index(band) for band in full if band in wanted]
-    return into, slice(None) if len(chosen) == len(bands) else chosen, all_over
+) -> tuple[list[tuple[int, int]], list[int]]:
+    """Where in an array of the ``wanted`` bands each block of a tile belongs, if anywhere, and which bands are full."""
+    matched = [(wanted.index(band), number) for number, band in enumerate(bands) if band in wanted]
+    return matched, [wanted.index(band) for band in full if band in wanted]

@@ -1,0 +1,128 @@
+"""Layers among the nearest vectors on every city left out, beside coverage: what search finds of rail, water, power.
+
+    python -m benchmarks.layers OUT [--presence 1 5] [--minutes 3] [--folds 4]
+
+Extracts, folds and encoders are those of `benchmarks.transfer` (variant ``taught``, one seed).
+For each weight of presence (`ShapeTileCNN`): the share of the five nearest vectors of the same city, footprints
+not touching, whose places hold a layer that the query holds; coverage fractions of the same layers by cosine, too. Then
+what weights cost: dominant land use and groups of points of interest among the five nearest, by the same rule.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.transfer import prepared, trained
+from placevec.datasets.dataset import Dataset
+from placevec.evaluation.baselines import COVERAGE, coverage_fractions
+from placevec.evaluation.engine import OURS
+from placevec.evaluation.layer_recall import LayerRecall, layer_recall, layers_held
+from placevec.evaluation.osm_tasks import landuse_labels, poi_presence
+from placevec.evaluation.report import layer_table, markdown_table
+from placevec.evaluation.splits import Blocks
+from placevec.geo import spatial_blocks
+from placevec.models.model import Model
+
+PER_CITY, BLOCK_M = 1_000, 1_000.0
+
+
+def measured(datasets: list[Dataset], models: dict[int, Model], presence: float) -> dict[str, Any]:
+    """(layers, land use and points of interest) among the nearest; ``models``: number of a city -> model that never saw it."""
+    random = np.random.default_rng(0)
+    parts: list[tuple[Any, ...]] = []
+    layers: tuple[str, ...] = ()
+    for city, model in models.items():
+        dataset = datasets[city]
+        rows = np.sort(random.permutation(len(dataset))[:PER_CITY])
+        tile: Any = model.modules["tile"]
+        tile.presence = presence
+        held = layers_held(dataset, rows)
+        assert held is not None
+        layers, holds = held
+        uses = landuse_labels(dataset, rows)
+        parts.append(
+            (
+                model.vectors(dataset, rows), coverage_fractions(dataset, model.seen, rows), holds,
+                poi_presence(dataset, rows)[0], uses, dataset.lonlat[rows], np.full(len(rows), city),
+            )
+        )  # fmt: skip
+    vectors, shares, holds, pois, uses, lonlat, city = map(np.concatenate, zip(*parts, strict=True))
+    names = sorted({str(use) for use in uses if use is not None})
+    used = np.stack([uses == name for name in names], axis=1)
+    groups = poi_presence(datasets[0], np.arange(1))[1]
+    where = np.stack([city, spatial_blocks(lonlat[:, 0], lonlat[:, 1], BLOCK_M)], axis=1)
+    blocks = Blocks(np.unique(where, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64), BLOCK_M)
+    features = {OURS: (vectors,), COVERAGE: (shares,)}
+    seen = next(iter(models.values())).seen
+    apart_m = datasets[0].footprint_m * 2.0**0.5
+
+    def recall(
+        held: np.ndarray, names: tuple[str, ...], seen: tuple[str, ...], one: int | None = None
+    ) -> Any:
+        kept = np.ones(len(city), bool) if one is None else city == one
+        here = {name: tuple(values[kept] for values in sets) for name, sets in features.items()}
+        part = Blocks(np.unique(blocks.number[kept], return_inverse=True)[1].astype(np.int64), BLOCK_M)
+        return layer_recall(
+            here, held[kept], names, seen, lonlat[kept], part, apart_m=apart_m, area=city[kept], draws=200
+        )  # fmt: skip
+
+    return {
+        "layers": recall(holds, layers, seen),
+        "cities": {datasets[one].name: recall(holds, layers, seen, one) for one in models},
+        "land use and points of interest": recall(np.hstack([used, pois]), (*names, *map(str, groups)), ()),
+    }
+
+
+def shown(presence: float, found: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = [f"### presence {presence:g}", ""]
+    for name in ("layers", "land use and points of interest"):
+        lines += [name, "", *markdown_table(*layer_table(found[name]))]
+    cities: dict[str, LayerRecall | None] = found["cities"]
+    below, missed, counted = [], [], 0
+    for city, recall in cities.items():
+        for row in [] if recall is None else recall.rows:
+            if row.seen and row.comparison is not None:
+                counted += 1
+                apart = row.comparison.difference
+                told = (
+                    f"{city} {row.layer} {row.scores[OURS].value:.3f} beside {row.scores[COVERAGE].value:.3f} "
+                    f"({apart.low:+.3f} to {apart.high:+.3f}; {row.places} places, chance {row.by_chance:.2f})"
+                )
+                below += [told] * (apart.value < -0.005)
+                missed += [told] * (apart.high < 0)
+    lines += [
+        f"{counted} pairs of a city and a seen layer: {len(below)} below coverage by more than .005, {len(missed)} beyond "
+        "the interval.",
+        "",
+        *(f"- {line}" for line in below),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--presence", type=float, nargs="+", default=[1.0, 5.0])
+    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--minutes", type=float, default=3.0, help="processor time of one training")
+    arguments = parser.parse_args()
+    datasets = prepared(arguments.out)
+    by_fold = {
+        fold: trained(arguments.out, "taught", datasets, fold, arguments.folds, 0, arguments.minutes)
+        for fold in range(arguments.folds)
+    }
+    models = {city: by_fold[city % arguments.folds] for city in range(len(datasets))}
+    for presence in arguments.presence:
+        text = shown(presence, measured(datasets, models, presence))
+        (arguments.out / f"layers-{presence:g}.md").write_text(text)
+        print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
