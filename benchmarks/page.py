@@ -82,7 +82,7 @@ def _opened(browser: Any, address: str, box: tuple[int, int, int, int], hovers: 
     """Open a page until its dots are drawn in a box (left, top, width, height), then move the pointer over them."""
     context = browser.new_context(viewport=WINDOW)
     page = context.new_page()
-    page.goto(address, wait_until="commit")
+    page.goto(address)
     left, top, wide, high = box
     clip = {"x": left, "y": top, "width": wide, "height": high}
     deadline = time.monotonic() + 300

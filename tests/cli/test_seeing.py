@@ -114,7 +114,7 @@ def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_pa
         (["explore", "{table}", "--html", "p.html", "--view", "map", "--views", "all"], "give one of them"),
         (["export", "{table}"], "--projector DIR, --atlas FILE and --selection FILE"),
         (["export", "{table}", "--csv", "c.csv"], "--projector, --atlas or --selection"),
-        (["export", "{table}", "--selection", "{table}"], "give both"),
+        (["export", "{table}", "--selection", "{table}"], "add --out FILE"),
         (["export", "{table}", "--selection", "{table}", "--out", "x.shp"], "unsupported format x.shp"),
         (["explore", "{table}", "--map", "{out}", "--clusters", "41"], "1 to 40"),
         (["cluster", "{table}", "-o", "c.shp"], "unsupported format c.shp"),
