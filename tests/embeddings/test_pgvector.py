@@ -153,6 +153,6 @@ def test_what_is_refused(server: str, tmp_path: Any) -> None:
         pgvector.export_vectors(emb, "postgresql://nobody@127.0.0.1:1/none")
     file = tmp_path / "points.parquet"
     emb.save(file)
-    with pytest.raises(UsageError, match="into a database or a file"):
+    with pytest.raises(UsageError, match="a table of vectors is written with --to"):
         api.export(file, mbtiles=tmp_path / "x.mbtiles")
     assert api.export(file, to=server, table="by_name") == 10
