@@ -40,7 +40,7 @@ def test_relative_information_is_that_of_its_own_code(kind: family.Parts, size: 
 
 def test_a_model_that_fails_on_one_side_is_more_biased() -> None:
     """Hits that follow the longitude against the same hits shuffled; and the same scores for all longitudes and sides."""
-    options = {"radius": 0.1, "scale": SCALE, "lag": LAG, "sectors": 6, "bins": 2, "max_centers": 60}
+    options = {"radius": 0.1, "scale": SCALE, "lag": LAG, "sectors": 6, "bins": 2, "max_centers": 25}
     uneven = family.scores(LONLAT, HIT, **options)
     even = family.scores(LONLAT, np.random.default_rng(0).permutation(HIT), **options)
     assert uneven.direction_sri > 2 * even.direction_sri
