@@ -5,7 +5,7 @@ city, 128 numbers each, in groups, as learned vectors are. Both pages draw the s
 card, in turns. A picture counts from the address until a screenshot shows the dots of the embedding space; a hover from the move
 of the pointer until two frames are drawn. TensorBoard's projector is asked for what it does at the start: PCA in three dimensions.
 Ours draws the vectors, the map of their places and their clusters. embedding-atlas cannot be measured so: it draws with WebGPU and
-half precision only (``shader-f16``), which no renderer without a graphics card has, and shows a table instead.
+half precision only (``shader-f16``), which Chromium's software renderer lacks, and shows a table instead.
 """
 
 from __future__ import annotations

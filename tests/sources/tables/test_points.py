@@ -316,6 +316,7 @@ READERS = {
 ELSEWHERE = {
     "app/labels.py": "its own labels, uploaded again",
     "evaluation/cityrep.py": "the release's own files, of one form",
+    "evaluation/coordbench.py": "the results of that benchmark, of one form",
     "datasets/sentences/templated.py": "a dataset's own texts and entities",
     "preparation/chips/shards.py": "its own parts",
     "preparation/wikidata/write.py": "a dataset's own texts and entities",
