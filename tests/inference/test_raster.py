@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
 from shapely.geometry import box
+from shapely.geometry.base import BaseGeometry
 
 from placevec.errors import PlacevecError
 from placevec.geo import Area
@@ -187,13 +189,18 @@ def test_a_stopped_raster_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
 def test_whatever_strips_depend_on_tells_them_apart(tmp_path: Path) -> None:
     """Land, number of cells, area, season, class: strips of an unfinished raster are only used for the same of all."""
     question, grid = ask(closed_form(tmp_path / "m"), ["north"]), Grid.of(WORLD, 1.0)
+
+    def inputs(question: Question, grid: Grid, land: BaseGeometry | None) -> dict[str, Any]:
+        return raster._inputs(question, grid, land, question.names)
+
     asked = [
-        raster._inputs(question, grid, None), raster._inputs(question, grid, box(0, 0, 9, 9)),
-        raster._inputs(question, grid, box(0, 0, 9, 8)), raster._inputs(question, Grid.of(WORLD, 0.5), None),
-        raster._inputs(question, Grid.of(Area(-180.0, -90.0, 0.0, 90.0), 0.5), None),
-        raster._inputs(replace(question, year=0.25), grid, None),
-        raster._inputs(replace(question, year=0.75), grid, None),
-        raster._inputs(replace(question, columns=(1,)), grid, None),
+        raster._inputs(question, grid, None, (*question.names, "supported")),
+        inputs(question, grid, None), inputs(question, grid, box(0, 0, 9, 9)),
+        inputs(question, grid, box(0, 0, 9, 8)), inputs(question, Grid.of(WORLD, 0.5), None),
+        inputs(question, Grid.of(Area(-180.0, -90.0, 0.0, 90.0), 0.5), None),
+        inputs(replace(question, year=0.25), grid, None),
+        inputs(replace(question, year=0.75), grid, None),
+        inputs(replace(question, columns=(1,)), grid, None),
     ]  # fmt: skip
     assert len({json.dumps(one, sort_keys=True) for one in asked}) == len(asked)
 

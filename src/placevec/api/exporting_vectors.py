@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def is_table(source: Dataset | Vectors | PathLike) -> TypeGuard[Vectors]:
-    """Whether it is a table of vectors, or a file instead of a directory."""
+    """Whether it is a table of vectors, or a file instead of a directory.
+
+    >>> is_table("data/helsinki")
+    False
+    """
     return Path(source).is_file() if isinstance(source, str | Path) else hasattr(source, "provenance")
 
 

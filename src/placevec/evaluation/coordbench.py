@@ -84,7 +84,14 @@ def read_table(path: str | Path, tasks: Sequence[str] = (), name: str | None = N
 
 
 def fold_numbers(lonlat: Floats, folds: int = FOLDS, cell_deg: float = CELL_DEG, seed: int = 0) -> Ints:
-    """(N,) fold of each point: cells of lon and lat are numbered from the southwest and dealt in a random order."""
+    """(N,) fold of each point: cells of lon and lat are numbered from the southwest and dealt in a random order.
+
+    Points of one cell are in one fold.
+
+    >>> first, second = fold_numbers(np.array([[24.1, 60.1], [29.9, 69.9]]))
+    >>> bool(first == second)
+    True
+    """
     cells = np.floor(lonlat[:, ::-1] / cell_deg).astype(np.int64) @ np.array([100_003, 1])
     order = np.random.default_rng(seed).permutation(len(np.unique(cells)))
     return np.asarray(order[np.unique(cells, return_inverse=True)[1]] % folds, np.int64)
@@ -154,7 +161,11 @@ def read_results(path: Path) -> list[dict[str, Any]]:
 
 
 def task_type(labels: NDArray[Any]) -> str:
-    """``regression`` for fractions, else ``classification``: texts, and integers with at most a thousand values."""
+    """``regression`` for fractions, else ``classification``: texts, and integers with at most a thousand values.
+
+    >>> task_type(np.array(["oak", "elm"])), task_type(np.array([0.5, 1.25]))
+    ('classification', 'regression')
+    """
     if labels.dtype.kind == "f":
         known = labels[np.isfinite(labels)]
         whole = len(known) > 0 and bool((known == np.round(known)).all()) and len(np.unique(known)) <= 50

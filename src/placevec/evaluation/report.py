@@ -102,13 +102,21 @@ def _json(value: Any) -> Any:
 
 
 def plain(text: str, most: int = 60) -> str:
-    """One line without control characters, cut to ``most``."""
+    """One line without control characters, cut to ``most``.
+
+    >>> plain("two\\nlines", most=6)
+    'two l…'
+    """
     line = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text)
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def literal(text: str, most: int = 2_000) -> str:
-    """Text that stays text in Markdown."""
+    """Text that stays text in Markdown.
+
+    >>> literal("a<b>|c")
+    'a&lt;b&gt;\\\\|c'
+    """
     escaped = html.escape(plain(text, most), quote=False)
     for letter in "\\`*_[]|~#!":
         escaped = escaped.replace(letter, "\\" + letter)
@@ -116,7 +124,11 @@ def literal(text: str, most: int = 2_000) -> str:
 
 
 def number(value: float) -> str:
-    """Three decimals without the leading zero; a dash for what is unknown."""
+    """Three decimals without the leading zero; a dash for what is unknown.
+
+    >>> number(0.5), number(-0.0001), number(12.3456), number(float("nan"))
+    ('.500', '.000', '12.35', '-')
+    """
     if value != value:
         return "-"
     value = 0.0 if abs(value) < 5e-4 else value
@@ -294,7 +306,11 @@ def layer_lines(found: LayerRecall) -> list[str]:
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table and an empty one; cells are hostile text."""
+    """Lines of a table and an empty one; cells are hostile text.
+
+    >>> markdown_table(("row", "R²"), [("model", ".5")])
+    ['| row | R² |', '| --- | --- |', '| model | .5 |', '']
+    """
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     cells = (
         " | ".join([literal(row[0], 60), *(literal(text, _LONGEST_CELL) for text in row[1:])]) for row in rows

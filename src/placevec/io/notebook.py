@@ -31,7 +31,7 @@ def facts_html(title: str, facts: Mapping[str, Any], rows: Sequence[Mapping[str,
 def frame_html(page: str, height_px: int) -> str:
     """A page inside a frame, without access to the notebook around it.
 
-    >>> frame_html('<p title="a">', 400)[-50:]
+    >>> frame_html('<p title="a">', 400)[-48:]
     'srcdoc="&lt;p title=&quot;a&quot;&gt;"></iframe>'
     """
     allowed = "allow-scripts allow-downloads"

@@ -111,8 +111,8 @@ class Counters:
 def label(text: str) -> str:
     """A text as the value of a label.
 
-    >>> label('a "b"')
-    '"a \\\\\\\\"b\\\\\\\\""'
+    >>> print(label('a "b"'))
+    "a \\"b\\""
     """
     plain = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{plain}"'

@@ -178,7 +178,11 @@ def ramp(share: NDArray[Any]) -> Bytes:
 
 
 def png(image: Bytes) -> bytes:
-    """(H, W, 4) as PNG."""
+    """(H, W, 4) as PNG.
+
+    >>> png(np.zeros((2, 2, 4), np.uint8))[1:4]
+    b'PNG'
+    """
     file = io.BytesIO()
     Image.fromarray(image, "RGBA").save(file, "PNG", compress_level=3)
     return file.getvalue()

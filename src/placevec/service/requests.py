@@ -36,7 +36,11 @@ class _Asked(BaseModel):
 
 
 class Point(_Asked):
-    """A point on Earth."""
+    """A point on Earth.
+
+    >>> Point(lon=24.94, lat=60.17).lat
+    60.17
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
     lon: Lon

@@ -36,6 +36,9 @@ class Spacing:
             validation places, if these lie farther away, as in held-out blocks.
         extent_km: distance between the farthest two training points, along the surface, about.
         points: number of distinct training points.
+
+    >>> Spacing(spacing_km=100.0, extent_km=5000.0, points=40).finest_km
+    300.0
     """
 
     spacing_km: float

@@ -128,7 +128,11 @@ def marked_ssi(
 
 
 def background(center: Floats, radius: float, density: int) -> Floats:
-    """(M, 2) lon, lat degrees: rings around a center, ``density`` points per squared radian, without the center."""
+    """(M, 2) lon, lat degrees: rings around a center, ``density`` points per squared radian, without the center.
+
+    >>> background(np.array([24.94, 60.17]), 0.01, 40_000).shape  # two rings, of 7 and 13
+    (20, 2)
+    """
     from scipy.spatial.transform import Rotation
 
     step = 1.0 / np.sqrt(density)
@@ -159,7 +163,11 @@ def sri(parts: Sequence[Floats], region: Floats, *, bins: int = 10, min_points: 
 
 
 def neighborhood(lonlat: Floats, center: int, radius: float) -> Ints:
-    """Rows of the at most `MAX_POINTS` points nearest to a row that lie within ``radius`` radians, the row first."""
+    """Rows of the at most `MAX_POINTS` points nearest to a row that lie within ``radius`` radians, the row first.
+
+    >>> neighborhood(np.array([[0.0, 0.0], [90.0, 0.0], [1.0, 0.0]]), 0, 0.1)
+    array([0, 2])
+    """
     away = _away(lonlat, center)
     near = np.argsort(away, kind="stable")[:MAX_POINTS]
     return np.asarray(near[away[near] <= radius])

@@ -499,7 +499,11 @@ def mean_of(values: Floats, over: Resampling, scale: Scale = "logit") -> Score:
 
 
 def shares_above(here: Floats, background: Floats) -> Floats:
-    """(N,) how often each of ``here`` scores above the background, ties half: their mean is the AUC."""
+    """(N,) how often each of ``here`` scores above the background, ties half: their mean is the AUC.
+
+    >>> shares_above(np.array([0.9, 0.5]), np.array([0.1, 0.5]))
+    array([1.  , 0.75])
+    """
     order = np.sort(background)
     below, upto = np.searchsorted(order, here, "left"), np.searchsorted(order, here, "right")
     return np.asarray((below + upto) / (2.0 * len(order)), np.float64)

@@ -28,7 +28,11 @@ OPTIONS = ("r_min", "sigma", "degrees", "scales", "dropout", "layers", "hidden")
 
 @dataclass(frozen=True)
 class Trial:
-    """One short training: the options that it changed, its lowest validation loss, and how long it took."""
+    """One short training: the options that it changed, its lowest validation loss, and how long it took.
+
+    >>> Trial({"scales": 12}, loss=0.31, seconds=4.0).loss
+    0.31
+    """
 
     changed: Mapping[str, Any]
     loss: float
