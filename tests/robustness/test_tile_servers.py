@@ -1,4 +1,4 @@
-"""Downloads that are killed: twenty times on the way, and at moments of chance. Oracle: the one never killed."""
+"""Downloads that are killed: six times on the way, and at moments of chance. Oracle: the one never killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.robustness.commands import Nursery
 from tests.robustness.killing import Job, kill_and_resume
 from tests.tile_servers import Asked, Reply, serving, well
 
-KILLS = 20
+KILLS = 6
 EACH = 3
 """Tiles that the server gives between two kills."""
 
@@ -31,7 +31,7 @@ def answering(asked: Asked) -> Reply:
 
 
 @pytest.mark.slow
-def test_killed_twenty_times(nursery: Nursery, tmp_path: Path) -> None:
+def test_killed_six_times(nursery: Nursery, tmp_path: Path) -> None:
     """Every run gets at most a few tiles further; what was kept is not asked for again."""
     with serving(answering) as server:
         shutil.rmtree(nursery.cache, ignore_errors=True)
