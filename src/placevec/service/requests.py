@@ -151,3 +151,10 @@ class Health(BaseModel):
     words: bool
     attribution: str
     problem: str
+
+
+class UploadQuery(BaseModel):
+    """How an upload is read."""
+
+    model_config = ConfigDict(extra="forbid")
+    view: Annotated[str | None, Field(max_length=200, description="View of an image or of points")] = None
