@@ -43,7 +43,15 @@ def test_blocks_are_held_out_whichever_they_are(rgb: Dataset, seed: int) -> None
 
 def test_it_trains_without_a_validation_dataset(rgb: Dataset, tmp_path: Path) -> None:
     """The command of someone who knows the founding system, and no further dataset; the last place is held out."""
-    api.train("loc2vec", rgb, out=tmp_path / "run", preset="founding-rgb", epochs=1, samples_per_epoch=32, projector=0)
+    api.train(
+        "loc2vec",
+        rgb,
+        out=tmp_path / "run",
+        preset="founding-rgb",
+        epochs=1,
+        samples_per_epoch=32,
+        projector=0,
+    )
     (row,) = read_metrics(tmp_path / "run")
     assert np.isfinite(row["validation/loss"])
     config, training = recipe("loc2vec").configure("founding-rgb", {})
