@@ -32,8 +32,7 @@ demo: $(STAMP)   ## the main job on the embedded extract (ARGS="--force")
 
 test: $(STAMP)   ## lint, types, layers and tests
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q src tests benchmarks
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.compiled & $(BIN)/mypy && $(BIN)/lint-imports && wait
 	@$(BIN)/pytest -n 2 --dist worksteal -q $(ARGS)
 
 test-tile-server: $(STAMP)  ## prepare, train and embed from mod_tile, renderd and Mapnik (installs them, as root)

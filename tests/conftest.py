@@ -88,8 +88,7 @@ def helsinki_table(
     return out
 
 
-@pytest.fixture
-def small_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+def try_little(patch: pytest.MonkeyPatch) -> None:
     """Evaluations of every budget try little: for tests of what is evaluated and shown, not of the figures."""
     from placevec.evaluation.engine import BUDGETS, Budget
     from placevec.evaluation.probes import Effort
@@ -98,7 +97,13 @@ def small_probes(monkeypatch: pytest.MonkeyPatch) -> None:
         Effort(5, (0.1,), (10,), process_places=60), draws=200, places=2_000, epochs=2, mlp=(10.0,)
     )
     for name in BUDGETS:
-        monkeypatch.setitem(BUDGETS, name, small)
+        patch.setitem(BUDGETS, name, small)
+
+
+@pytest.fixture
+def small_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `try_little`."""
+    try_little(monkeypatch)
 
 
 @pytest.fixture(scope="session")

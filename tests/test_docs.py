@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import commands, options_of, run, verbs
+from tests.conftest import try_little
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -68,6 +69,7 @@ def using(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, obj
     space: dict[str, object] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        try_little(patch)
         for number, block in enumerate(USING):
             if WITH_DATA not in block:
                 exec(compile(block, f"using.md, block {number}", "exec"), space)
