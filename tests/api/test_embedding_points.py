@@ -131,7 +131,7 @@ def test_the_command(model, tmp_path, capsys) -> None:
     table(30).to_csv(tmp_path / "p.csv", index=False)
     out = tmp_path / "e.parquet"
     assert main(["embed", str(model.path), str(tmp_path / "p.csv"), "-o", str(out), "--id", "code"]) == 0
-    assert "30 vectors of 8 numbers" in capsys.readouterr().out
+    assert "30 vectors of 8 dimensions" in capsys.readouterr().out
     assert main(["embed", str(model.path), str(tmp_path / "none.csv"), "-o", str(out)]) == 1
     assert "does not exist" in capsys.readouterr().err
 

@@ -111,7 +111,7 @@ def test_selection_of_a_page(tmp_path: Path, kind: str) -> None:
 def test_selection_of_another_table(tmp_path: Path) -> None:
     pd.DataFrame({"place_id": ["nowhere"]}).to_csv(tmp_path / "s.csv", index=False)
     with pytest.raises(
-        InputError, match=r"1 of 1 places of .* are not among these vectors, such as 'nowhere'"
+        InputError, match=r"1 of 1 places in .* are not in this table \(for example, 'nowhere'\)"
     ):
         api.export(table(), selection=tmp_path / "s.csv", out=tmp_path / "o.parquet")
 

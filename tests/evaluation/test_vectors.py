@@ -314,7 +314,7 @@ def test_the_real_center_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None
 
 
 def test_nonsense_is_rejected(place: Town) -> None:
-    with pytest.raises(EvaluationError, match="no task 'weather'"):
+    with pytest.raises(EvaluationError, match="unknown task 'weather'"):
         run(place, noise(place), tasks=["weather"])
     with pytest.raises(InputError, match="at least one seed"):
         run(place, noise(place), seeds=0)

@@ -221,7 +221,7 @@ def test_a_fusion_that_lacks_a_view_is_rejected(dataset: Dataset, tmp_path: Path
     model, _ = model_of(many_views.where2vec, dataset)
     model.fuse = MeanFusion(["satellite", "aerial"], 8)
     model.save(tmp_path / "m")
-    with pytest.raises(ModelError, match="the fusion uses the view 'aerial', which the model does not read"):
+    with pytest.raises(ModelError, match="the fusion uses the view 'aerial', which the model does not have"):
         Model.load(tmp_path / "m")
 
 

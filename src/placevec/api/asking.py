@@ -54,7 +54,7 @@ def vectors_of_texts(
     vectors, cut = embed_texts(model, texts)
     if vectors.shape[1] != table.vectors.shape[1]:
         raise UsageError(
-            f"vectors of {table.view} have {table.vectors.shape[1]} numbers, those of texts {vectors.shape[1]}:"
+            f"{table.view} vectors have {table.vectors.shape[1]} dimensions but text vectors have {vectors.shape[1]}:"
             " choose another --view"
         )
     which = "the text is" if len(texts) == 1 else f"{cut} of {len(texts)} texts are"

@@ -123,7 +123,7 @@ def explore(
         map: Folder for embeddings_map.html and embeddings.geojson: markers in the colors of the vectors, and the same
             places with all dimensions, components, colors and clusters.
         png: Folder for static plots: every projection in every coloring.
-        dashboard: Folder for a page of each table (of each of --views), and index.html, which shows them all.
+        dashboard: Folder for one page per table (or per view in --views), and index.html, which shows them all.
         view: View whose vectors are shown if there are several (default: the fused ones).
         views: Views shown side by side on the page, separated by commas, or all.
         dataset: Dataset to draw the map from, if it has moved.
@@ -131,8 +131,8 @@ def explore(
             k-means.
         title: Title of all outputs (default: the name of the dataset).
         method: Method of --map that gives three components as red, green and blue (default pca).
-        projections: Projections of pages and plots, separated by commas (default: all for --png; for pages pca, those
-            of precompute, and tsne up to 2,000 places).
+        projections: Projections of pages and plots, separated by commas (default: all for --png; for pages: pca,
+            anything precomputed, and tsne for up to 2,000 places).
         clusters: Number of k-means clusters (default: by silhouette).
         max_places: Maximum number of places drawn, a seeded sample (default: 100,000; 20,000 in a notebook).
         seed: Seed of the sample, of t-SNE, UMAP and k-means.

@@ -103,8 +103,8 @@ def _write_selection(table: Embeddings, selection: Path, out: Path) -> int:
     missing = [place for place in asked if place not in row_of]
     if missing:
         raise InputError(
-            f"{len(missing)} of {len(asked)} places of {selection} are not among these vectors, such as {missing[0]!r}:"
-            " is it a selection of the same table?"
+            f"{len(missing)} of {len(asked)} places in {selection} are not in this table (for example, {missing[0]!r}):"
+            " was the selection saved from the same table?"
         )
     chosen = table[np.sort([row_of[place] for place in asked])]
     if out.suffix.lower() == ".parquet":

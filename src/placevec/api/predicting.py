@@ -116,8 +116,8 @@ def predict(
         show_points: Also draw the training points of each class, from the first model.
         year: Fraction of the year, for a model trained with dates.
         title: Title of a .png or .html (default: the class).
-        support: Doubts of a model that this version trained: 90% bands or deviations, distance to training points and
-            support in a .tif; hatching where no training point is near in a .png or .html.
+        support: Include uncertainty, for models trained with this version: 90% bands or standard deviations, distance
+            to training points and support in a .tif; hatching where no training point is near in a .png or .html.
         own_scales: Separate color scale for each map of a .png, from its lowest to its highest value.
         seed: Seed of the sample if there are more than 5,000 points to draw.
         progress: Receives progress reports.

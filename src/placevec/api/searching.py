@@ -118,7 +118,8 @@ def similar(
         min_distance_m: Minimum distance of results from the query and from one another, meters (default: about the
             width of the window that the model reads; 0 disables it).
         where: Mask (N,) of the places to search.
-        backend: Index to search with; all but exact miss some places, and are built once, beside the table.
+        backend: Index to search with; all but exact may miss some places; the index is built once and saved next to the
+            table.
         storage: Numbers that are compared first: short codes save memory, and the best are compared again in full.
         trees: Trees of an Annoy index.
         quality: Candidates that an approximate index looks at (default, or -1: its own).
@@ -265,7 +266,8 @@ def _vector_of(
     vector, read_as = embed_image(model, image, table.view)
     if len(vector) != table.dim:
         raise UsageError(
-            f"vectors of {table.view} have {table.dim} numbers, those of images {len(vector)}: choose another --view"
+            f"{table.view} vectors have {table.dim} dimensions but image vectors have {len(vector)}: choose"
+            " another --view"
         )
     return vector, [] if read_as == table.view else [
         f"the image is read as {read_as}, the places by {table.view}"

@@ -38,7 +38,7 @@ def import_weights(
             placevec's order, where the 12-layer code used the order in which its disk listed the folders;
             B02,B03,B04,B08).
         classes: File with the class names of torchspatial, sinr or csp, one per line in the order of its outputs
-            (default: class 0, class 1, ...; the numbers of taxa of sinr, no classes of csp).
+            (default: class 0, class 1, ...; taxon IDs for sinr, none for csp).
         training_points: Table of the training points of an rbf of torchspatial or csp, in their order.
         text_model: Text model that where2vec-s2 was trained with: a folder, a Hugging Face name, or the model of an
             installed package

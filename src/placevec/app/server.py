@@ -162,7 +162,7 @@ def _listen(port: int) -> socket.socket:
         listening.listen(128)
     except (OSError, OverflowError) as error:
         listening.close()
-        raise InputError(f"cannot listen at {LOOPBACK}:{port}: {error}; choose another --port") from error
+        raise InputError(f"cannot listen on {LOOPBACK}:{port}: {error}; choose another --port") from error
     return listening
 
 

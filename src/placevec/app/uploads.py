@@ -32,7 +32,7 @@ def vector_of_upload(project: Project, name: str, content: bytes) -> tuple[NDArr
     )
     if len(vector) != compared.dim:
         raise UsageError(
-            f"vectors of {compared.view} have {compared.dim} numbers, those of images {len(vector)}: "
+            f"{compared.view} vectors have {compared.dim} dimensions but image vectors have {len(vector)}: "
             "start the app with another --view"
         )
     return vector, "" if view == compared.view else f"read as {view}, the places by {compared.view}"

@@ -66,7 +66,7 @@ def command(
         return
     of_each = len(made) > 1
     for one in made:
-        say(f"{len(one):,} vectors of {one.dim} numbers{f' of the view {one.view}' if of_each else ''}")
+        say(f"{len(one):,} vectors of {one.dim} dimensions{f' of the view {one.view}' if of_each else ''}")
     say(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
     view = f" --view {made[0].view}" if of_each and FUSED not in table.views else ""
     remark(f"Next: placevec evaluate {out}{view}    placevec explore {out}{view} --html PAGE.html", quiet)
@@ -83,7 +83,7 @@ def _show_points(done: PointsEmbedded, as_json: bool, quiet: bool) -> None:
     if done.left_out:
         remark(f"Note: {done.left_out:,} rows without coordinates are left out", quiet)
     size = done.path.stat().st_size / 1e6
-    say(f"{done.count:,} vectors of {done.dim} numbers: {done.path} ({size:.1f} MB)")
+    say(f"{done.count:,} vectors of {done.dim} dimensions: {done.path} ({size:.1f} MB)")
 
 
 def _given(paths: Sequence[Path], model: str | None) -> tuple[str | Path, Path]:

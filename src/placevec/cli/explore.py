@@ -12,7 +12,7 @@ from placevec.errors import UsageError
 
 HELP = """\
 --html FILE: the embedding space linked to the map; several tables or --views of the same places side by side.
---dashboard DIR: such a page for each table, of any places and models, and index.html, which shows them all.
+--dashboard DIR: one such page per table (places and models may differ), and index.html, which shows them all.
 --map DIR: embeddings_map.html, one marker per place in the color of its vector, and embeddings.geojson with all
 dimensions, components, colors and clusters.
 --png DIR: PCA, t-SNE and UMAP in every coloring.

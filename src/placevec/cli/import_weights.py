@@ -58,7 +58,7 @@ def command(
     if as_json:
         print_json({"model": str(out), "hash": model.hash, **model.config()})
         return
-    say(f"{model.parameters:,} parameters, vectors of {model.dim} numbers: {out}")
+    say(f"{model.parameters:,} parameters, vectors of {model.dim} dimensions: {out}")
     origin, license = model.training.get("imported", {}), str(model.training.get("attribution", "unknown"))
     say(f"{clean(license, 200)}; SHA-256 {origin.get('sha256', 'unknown')}")
     if "layers" not in options and options["system"] == "loc2vec-12":

@@ -100,7 +100,7 @@ def train(
         print_json({"run": str(out), "hash": model.hash, **model.config(), "metrics": read_metrics(out)[-1:]})
         return
     lengths = " or ".join(str(length) for length in sorted(set(model.dims.values())))
-    say(f"{model.parameters:,} parameters, vectors of {lengths} numbers: {out}")
+    say(f"{model.parameters:,} parameters, vectors of {lengths} dimensions: {out}")
     _say_kept(out, model, quiet)
     if not quiet:
         _say_next(entry, dataset, out, model)

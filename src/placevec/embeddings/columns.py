@@ -196,7 +196,7 @@ def _check_room(
 def _room(view: ViewColumn, kind: pa.DataType, count: int) -> NDArray[np.float32]:
     size = int(kind.list_size)
     if view.dim is not None and view.dim > size:
-        raise EmbeddingsError(f"the vectors have {size} numbers, but the metadata says {view.dim}")
+        raise EmbeddingsError(f"the vectors have {size} dimensions, but the metadata says {view.dim}")
     if (kind.value_type == pa.int8()) != (view.scale is not None):
         raise EmbeddingsError(f"vectors of type {kind.value_type} do not match int8 scale {view.scale}")
     return np.empty((count, view.dim or size), np.float32)

@@ -78,7 +78,7 @@ class Loaded:
         said = [f"Note: {self.resumed:,} vectors were there from an earlier call"] * bool(self.resumed)
         if not self.indexed:
             said.append(
-                f"Note: pgvector indexes vectors of at most {MAX_INDEXED:,} numbers: there is no index"
+                f"Note: pgvector indexes vectors of at most {MAX_INDEXED:,} dimensions: there is no index"
             )
         if self.recall is not None:
             some = "" if self.filtered_recall is None else (

@@ -417,8 +417,8 @@ def concat(tables: Sequence[Embeddings]) -> Embeddings:
         ours, theirs = first.provenance.model_hash, other.provenance.model_hash
         if ours != theirs or first.dim != other.dim:
             raise EmbeddingsError(
-                f"vectors of two models cannot be mixed: {ours} ({first.dim} numbers) and {theirs} "
-                f"({other.dim} numbers); embed all places with one model"
+                f"vectors of two models cannot be mixed: {ours} ({first.dim} dimensions) and {theirs} "
+                f"({other.dim} dimensions); embed all places with one model"
             )
         if first.view != other.view:
             raise EmbeddingsError(f"vectors of two views cannot be mixed: {first.view!r} and {other.view!r}")

@@ -270,7 +270,8 @@ def _target(
         names = tuple(entry.get("class_names") or [])
         numbers = values[:, 0].astype(np.int64)
         if (numbers != values[:, 0]).any() or numbers.min() < 0 or (names and numbers.max() >= len(names)):
-            raise EvaluationError(f"{path}: labels must number the {len(names)} classes from 0")
+            last = f" to {len(names) - 1}" if names else ""
+            raise EvaluationError(f"{path}: labels must be integers from 0{last}, one per class")
         held, number = np.unique(numbers, return_inverse=True)
         return "classification", number, tuple(names[one] if names else str(one) for one in held)
     if kind == "distribution":

@@ -403,7 +403,7 @@ def _tasks(dataset: Dataset, tasks: Sequence[str | Task]) -> tuple[list[Task], l
             continue
         if task not in makers:
             raise EvaluationError(
-                f"there is no task {task!r}; there are {', '.join(makers)}, and --labels for your own"
+                f"unknown task {task!r}: choose from {', '.join(makers)}, or use --labels for your own"
             )
         try:
             found.append(makers[task](dataset))

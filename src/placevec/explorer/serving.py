@@ -43,7 +43,7 @@ class PageServer:
         try:
             self._server = _Server((LOOPBACK, port), _Handler)
         except (OSError, OverflowError) as error:
-            raise InputError(f"cannot listen at {LOOPBACK}:{port}: {error}; choose another --port") from error
+            raise InputError(f"cannot listen on {LOOPBACK}:{port}: {error}; choose another --port") from error
         self._server.page, self._server.answer = page.encode(), answer
         bound = int(self._server.server_address[1])
         self._server.hosts = frozenset({f"{LOOPBACK}:{bound}", f"localhost:{bound}"})

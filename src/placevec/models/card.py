@@ -77,8 +77,8 @@ def model_card(
 def _lengths(dims: Mapping[str, int]) -> str:
     """The length of the vectors, in words."""
     if len(set(dims.values())) == 1:
-        return f"vectors of {next(iter(dims.values()))} numbers"
-    return "vectors of " + ", ".join(f"{dim} numbers ({_text(name)})" for name, dim in dims.items())
+        return f"vectors of {next(iter(dims.values()))} dimensions"
+    return "vectors of " + ", ".join(f"{dim} dimensions ({_text(name)})" for name, dim in dims.items())
 
 
 def _called(module: nn.Module) -> str:

@@ -118,11 +118,11 @@ def _check_names(config: Mapping[str, Any]) -> None:
     fusion = config.get("fusion")
     if fusion is not None and (unknown := set(fusion["options"].get("views", ())) - set(views)):
         raise ValueError(
-            f"the fusion uses the view {sorted(map(str, unknown))[0]!r}, which the model does not read"
+            f"the fusion uses the view {sorted(map(str, unknown))[0]!r}, which the model does not have"
         )
     for name in config.get("heads", {}):
         if name not in views and not (name == FUSED and fusion is not None):
-            raise ValueError(f"there is a head for the view {name!r}, which the model does not read")
+            raise ValueError(f"a head uses the view {name!r}, which the model does not have")
 
 
 def build_parts(config: Mapping[str, Any]) -> tuple[dict[str, nn.Module], dict[str, Head], Any]:
@@ -222,7 +222,7 @@ def require_weights(config: Mapping[str, Any], tensors: Mapping[str, torch.Tenso
         made = fuse if name == FUSED else modules[config["reads"][name]["encoder"]]
         if head.dim != getattr(made, "dim", None):
             raise ModelError(
-                f"{path / CONFIG} is damaged: its head expects vectors of {head.dim} numbers, unlike its encoder's"
+                f"{path / CONFIG} is damaged: its head expects vectors of {head.dim} dimensions, unlike its encoder's"
             )
     for name, module in named_parts(modules, heads, fuse).items():
         for key, value in module.state_dict().items():

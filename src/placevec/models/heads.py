@@ -129,5 +129,5 @@ def widened(values: Tensor) -> Tensor:
 
 def _whole(dim: int) -> int:
     if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= 65536:
-        raise ModelError(f"a head takes vectors of 1 to 65536 numbers; got {dim!r}")
+        raise ModelError(f"a head takes vectors of 1 to 65536 dimensions; got {dim!r}")
     return dim

@@ -82,7 +82,7 @@ def search(
         assert isinstance(asked, SimilarBody)
         vector = np.asarray(asked.vector, np.float32)
     if vector is not None and vector.shape != (table.dim,):
-        raise UsageError(f"vectors of {table.view} have {table.dim} numbers; the query has {len(vector)}")
+        raise UsageError(f"{table.view} vectors have {table.dim} dimensions but the query has {len(vector)}")
     backend = "exact" if asked.exact else state.settings.backend
     metric = asked.metric or state.settings.metric
     if backend != "exact" and metric != state.settings.metric:
@@ -143,14 +143,14 @@ def _inside(table: Embeddings, within: dict[str, Any]) -> NDArray[np.bool_]:
     except (
         ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, shapely.errors.ShapelyError,
     ) as error:  # fmt: skip
-        raise InputError(f"the polygon of within is invalid: {str(error)[:200]}") from error
+        raise InputError(f"the within polygon is invalid: {str(error)[:200]}") from error
     bounds = np.array(polygon.bounds)
     if polygon.is_empty or not np.isfinite(bounds).all() or not (np.abs(bounds) <= [180, 90, 180, 90]).all():
-        raise InputError("the polygon of within must have corners in degrees, lon from -180 to 180")
+        raise InputError("the within polygon must have vertices in degrees, lon from -180 to 180")
     if vertices > MAX_VERTICES:
-        raise InputError(f"the polygon of within has {vertices:,} corners; at most {MAX_VERTICES:,} are read")
+        raise InputError(f"the within polygon has {vertices:,} vertices; the maximum is {MAX_VERTICES:,}")
     if not polygon.is_valid:
-        raise InputError(f"the polygon of within is invalid: {shapely.is_valid_reason(polygon)}")
+        raise InputError(f"the within polygon is invalid: {shapely.is_valid_reason(polygon)}")
     shapely.prepare(polygon)
     found: NDArray[np.bool_] = shapely.contains_xy(polygon, table.lonlat[:, 0], table.lonlat[:, 1])
     return found

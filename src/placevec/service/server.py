@@ -57,20 +57,21 @@ def serve(
     Args:
         run: Run or model, or the name of an included model.
         embeddings: Files of vectors that this model made.
-        host: Address to listen at.
-        port: Port to listen at (0 takes any that is free).
-        allow_host: Further names by which requests may call the service, separated by commas, such as that of a proxy.
+        host: Address to listen on.
+        port: Port to listen on (0 picks a free port).
+        allow_host: Additional host names to accept, separated by commas, such as a proxy's.
         token_file: File with one token per line, one of which requests must bring (default: the environment variable
             PLACEVEC_TOKEN, if it is set; else none is asked for).
         dataset: Dataset to embed points and places from, if it has moved.
         columns: Table with place_id and further columns to filter by.
-        backend: Index to search with; all but exact miss some places, and are built once, beside the table.
+        backend: Index to search with; all but exact may miss some places; the index is built once and saved next to the
+            table.
         metric: Distance between vectors.
         workers: Processes; they share the vectors, which are then kept beside the table as numpy arrays.
         rate: Requests per second of one client (0 disables the limit).
         max_body_mb: Maximum size of a request, megabytes.
         max_connections: Maximum number of connections of a process.
-        reload_s: Seconds between two looks at the files of model and vectors (0 disables them).
+        reload_s: Seconds between checks for changed files of model and vectors (0 disables them).
         drain_s: Seconds in which requests that have begun may finish when the service is stopped.
         started: Called with the address once it is served.
         progress: Receives progress reports.
@@ -206,7 +207,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
-        raise InputError(f"cannot listen at {host[:100]}: {error}") from error
+        raise InputError(f"cannot listen on {host[:100]}: {error}") from error
     listening = socket.socket(family, kind, protocol)
     if os.name != "nt":
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -216,5 +217,5 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.set_inheritable(True)
     except (OSError, OverflowError) as error:
         listening.close()
-        raise InputError(f"cannot listen at {host}:{port}: {error}; choose another --port") from error
+        raise InputError(f"cannot listen on {host}:{port}: {error}; choose another --port") from error
     return listening

@@ -122,7 +122,7 @@ class State:
             raise InputError(f"the model reads {', '.join(views)} for known places only, not at coordinates")
         if self.dataset is None:
             raise InputError(
-                "the model reads these points from its dataset, which is not there: start with --dataset"
+                "to embed points, this model needs its dataset, which was not found: restart with --dataset"
             )
         outside = ~np.asarray(self.dataset.area.contains(lonlat[:, 0], lonlat[:, 1]), bool)
         if outside.any():

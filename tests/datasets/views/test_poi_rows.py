@@ -55,7 +55,7 @@ def test_categories_that_are_not_read_take_their_edges_with_them(tmp_path: Path)
 
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
     for row in (4, -1):
-        with pytest.raises(InputError, match="4 places"):
+        with pytest.raises(InputError, match="below 4, the number of places"):
             view(tmp_path).read(Look(torch.tensor([row])))
     with pytest.raises(DatasetError, match="neighbors that do not exist"):
         view(tmp_path, [[(0, 3)], [], [], []])

@@ -113,7 +113,7 @@ def test_thousands_of_results_of_a_large_table() -> None:
 @pytest.mark.parametrize(
     ("asked", "k", "where", "message"),
     [
-        ([[1.0]], 1, None, "1 numbers"),
+        ([[1.0]], 1, None, "1 dimensions"),
         ([1.0, 2.0], 1, None, "shape"),
         ([[1.0, np.nan]], 1, None, "not finite"),
         ([[1.0, 2.0]], 0, None, "at least 1"),

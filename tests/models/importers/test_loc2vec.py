@@ -171,4 +171,4 @@ def test_the_command_asks_for_consent(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "--yes-i-trust-this-file" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
     assert cli.main([*command, "--yes-i-trust-this-file"]) == 0
-    assert "vectors of 5 numbers" in capsys.readouterr().out
+    assert "vectors of 5 dimensions" in capsys.readouterr().out

@@ -147,7 +147,7 @@ def test_another_text_model_is_refused(file: Path, tmp_path: Path) -> None:
         ({"img_encoder.attn.mlp.0.weight": torch.zeros(2, 4)}, "does not fit"),
         ({"img_encoder.net.5.running_var": torch.full((128,), float("nan"))}, "not finite"),
         ({"text_proj.weight": None}, "project.weight is missing"),
-        ({"text_proj.weight": torch.zeros(7, 32), "text_proj.bias": torch.zeros(7)}, "but 7 of texts"),
+        ({"text_proj.weight": torch.zeros(7, 32), "text_proj.bias": torch.zeros(7)}, "but text vectors of 7"),
         ({"lora_A": None}, "is missing"),
         (
             {"base_layer": None, "embeddings": None, "LayerNorm": None, "dense": None},

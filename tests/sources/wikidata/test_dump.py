@@ -51,7 +51,7 @@ def test_bad_lines_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [one.qid for one in read_dump(path, {9, 1757}, counts=counts)] == [1757, 9]
     assert counts == {"entities": 72, BAD_LINES: 6, LONG_LINES: 1}
     path = write_dump(tmp_path / "dump.json", SMALL, more=bad[:3])
-    with pytest.raises(SourceError, match=r"3 of \d lines are no entities"):
+    with pytest.raises(SourceError, match=r"3 of \d lines are not entities"):
         list(read_dump(path, {9}))
 
 

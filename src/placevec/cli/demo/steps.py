@@ -153,7 +153,7 @@ class Steps:
             _embedded(self.plan.table, model, dataset.hash)
             or api.embed(model, dataset, out=self.plan.table, progress=self.progress).of()
         )
-        self.progress.say(f"      {len(table.place_id):,} vectors of {table.vectors.shape[1]} numbers")
+        self.progress.say(f"      {len(table.place_id):,} vectors of {table.vectors.shape[1]} dimensions")
         return table
 
     def evaluate(self, table: Embeddings, model: Model, dataset: Dataset) -> None:

@@ -54,7 +54,7 @@ class PoiRowsView:
     ) -> None:
         table = read_parquet(path, "table of points by place", SCHEMA.names)
         if not table.schema.equals(SCHEMA, check_metadata=False):
-            raise DatasetError(f"{path} is no table of points by place; prepare the dataset again")
+            raise DatasetError(f"{path} is not a table of points by place; prepare the dataset again")
         if table["place_id"].to_pylist() != list(place_ids):
             raise DatasetError(f"{path} has other places than the dataset; prepare the dataset again")
         self._names, self._spec = tuple(names), spec
@@ -122,7 +122,7 @@ class PoiRowsView:
             )
         rows = look.rows.cpu().numpy()
         if (rows >= len(self)).any() or (rows == -1).any():
-            raise InputError(f"points are read by row, of {len(self):,} places; there is no other")
+            raise InputError(f"row numbers must be at least 0 and below {len(self):,}, the number of places")
         there = np.flatnonzero(rows >= 0)
         begin, count = self._starts[rows[there]], np.diff(self._starts)[rows[there]]
         sets = np.repeat(there, count)

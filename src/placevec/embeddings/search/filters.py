@@ -48,7 +48,7 @@ def passing(emb: Embeddings, conditions: Sequence[str], columns: pd.DataFrame | 
         found = _CONDITION.fullmatch(condition)
         if found is None:
             raise UsageError(
-                f"{condition[:60]!r} is no condition: write COLUMN=VALUE, or with !=, <, <=, >, >= or ~"
+                f"{condition[:60]!r} is not a condition: write COLUMN=VALUE, or with !=, <, <=, >, >= or ~"
             )
         column, sign, value = found.groups()
         mask &= _holds(_values(emb, column, columns), sign, value, column)

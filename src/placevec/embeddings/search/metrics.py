@@ -77,7 +77,9 @@ def checked(vectors: ArrayLike, dim: int | None = None, what: str = "a query vec
     if array.ndim != 2 or array.shape[1] == 0:
         raise InputError(f"vectors must have the shape (rows, numbers); got {array.shape}")
     if dim is not None and array.shape[1] != dim:
-        raise InputError(f"the query vectors have {array.shape[1]} numbers, the searched vectors have {dim}")
+        raise InputError(
+            f"the query vectors have {array.shape[1]} dimensions, the searched vectors have {dim}"
+        )
     for start in range(0, len(array), BLOCK_ROWS):
         if not np.isfinite(array[start : start + BLOCK_ROWS]).all():
             raise InputError(f"{what} has values that are not finite")

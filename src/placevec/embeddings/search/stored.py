@@ -42,9 +42,7 @@ class Kind:
 
     def __post_init__(self) -> None:
         if self.backend == "ivf" and self.metric == "manhattan":
-            raise UsageError(
-                "an index of kind ivf does not know the metric manhattan: use exact, hnsw or annoy"
-            )
+            raise UsageError("ivf does not support the metric manhattan: use exact, hnsw or annoy")
         if self.backend == "annoy" and self.storage != "float32":
             raise UsageError("an index of Annoy stores float32 only: use exact, hnsw or ivf")
         if self.backend in ("hnsw", "ivf") and self.storage == "bits":

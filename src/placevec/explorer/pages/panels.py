@@ -51,8 +51,8 @@ class Panel:
         known = rows >= 0
         if not known.any():
             raise InputError(
-                f"no place of {label} is on the page: views side by side need the same place_id, and the places of the"
-                " first table count; --dashboard makes a page for each table"
+                f"{label} has no place in common with the first table: side-by-side views are matched by place_id; use"
+                " --dashboard for one page per table"
             )
         at = np.where(known, np.cumsum(known) - 1, -1)
         drawn = Drawn(

@@ -46,7 +46,7 @@ def import_locations(
     if classes is not None and system not in _WITH_CLASSES:
         raise UsageError(f"{system} has vectors only and no classes: remove --classes")
     if training_points is not None and system not in _WITH_POINTS:
-        raise UsageError(f"{system} has no anchors: remove --training-points")
+        raise UsageError(f"{system} does not use training points: remove --training-points")
     if system == "torchspatial":
         return torchspatial.import_torchspatial(file, out, classes=classes, training_points=training_points)
     if system == "csp":

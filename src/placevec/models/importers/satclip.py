@@ -44,7 +44,9 @@ def import_satclip(file: Path, out: Path) -> Model:
         raise ModelError(f"{file} is not a location encoder of SatCLIP: its SIREN is incomplete")
     degrees = math.isqrt(first.shape[1])
     if degrees**2 != first.shape[1] or not 1 <= degrees <= MAX_DEGREES:
-        raise ModelError(f"{file} does not fit SatCLIP: {first.shape[1]} features are no spherical harmonics")
+        raise ModelError(
+            f"{file} does not fit SatCLIP: {first.shape[1]} features are not spherical harmonics"
+        )
     tensors["network.layers.0.weight"] = first.double() * _constants(degrees)
     hidden, dim = int(first.shape[0]), int(last.shape[0])
 

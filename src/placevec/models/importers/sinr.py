@@ -27,7 +27,7 @@ def import_sinr(file: Path, out: Path, *, classes: Path | None = None) -> Model:
     content = read_checkpoint(file)
     params = content.get("params", {}) if isinstance(content, Mapping) else {}
     if not isinstance(params, Mapping):
-        raise ModelError(f"{file} is damaged: its params are no mapping")
+        raise ModelError(f"{file} is damaged: params is not a dictionary")
     reads = str(params.get("input_enc", "sin_cos"))
     if reads != "sin_cos":
         raise ModelError(
@@ -64,6 +64,6 @@ def _taxa(params: Mapping[str, Any], file: Path) -> list[str] | None:
         or len(set(taxa)) < len(taxa)
     ):
         raise InputError(
-            f"{file} has a class_to_taxa that is no list of distinct numbers: name classes with --classes"
+            f"{file} has a class_to_taxa that is not a list of distinct numbers: name classes with --classes"
         )
     return [f"taxon {one}" for one in taxa]

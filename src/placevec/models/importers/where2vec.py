@@ -71,7 +71,9 @@ def import_where2vec(
     image = _image(given, file)
     words = _words(given, file, found)
     if image.dim != words.dim:
-        raise ModelError(f"{file} has vectors of {image.dim} numbers of images, but {words.dim} of texts")
+        raise ModelError(
+            f"{file} has image vectors of {image.dim} dimensions, but text vectors of {words.dim}"
+        )
     bands = tuple(layers or BANDS)
     if len(bands) != image.channels or len(set(bands)) < len(bands):
         raise UsageError(

@@ -108,7 +108,7 @@ def tile_photos(
         widest = float(np.max(meters_per_pixel(lonlat[:, 1], 0)))
         zoom = int(np.clip(math.ceil(math.log2(widest * size_px / side_m)), 0, MAX_ZOOM))
         progress.say(
-            f"Tiles of zoom {zoom} (--aerial-zoom), whose pixels are no larger than those of the chips"
+            f"Using tiles at zoom {zoom}, whose pixels are no larger than those of the chips (change with --aerial-zoom)"
         )
     plan = TilePlan.around(footprint_bounds(lonlat, side_m, zoom), zoom, _REACH * side_m)
     with TileCache.of_server(imagery.template, zoom) as cache:

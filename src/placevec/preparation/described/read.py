@@ -203,7 +203,7 @@ def _with_chips(
             progress.say(f"Note: {note}")
         if lacking:
             progress.say(
-                f"Note: {len(lacking):,} chips are not in {folder}, such as {'/'.join(lacking[0])!r}"
+                f"Note: {len(lacking):,} chips were not found in {folder} (for example, {'/'.join(lacking[0])!r})"
             )
         written = writer.finish()
         about = {

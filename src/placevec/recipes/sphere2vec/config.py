@@ -73,7 +73,7 @@ class EncoderChoices(Options):
     )
     r_min: float | None = option(
         None,
-        "Finest scale, Earth radii; 0.001 is a wavelength of 40 km (default: by the spacing of the places)",
+        "Finest scale, Earth radii; 0.001 is a wavelength of 40 km (default: based on the spacing of the places)",
         group=FEATURES,
     )
     r_max: float | None = option(None, "Coarsest scale, Earth radii (default 1)", group=FEATURES)
@@ -82,7 +82,7 @@ class EncoderChoices(Options):
     )
     sigma: float | None = option(
         None,
-        "Width for rbf in degrees, or scale for rff (default: by the spacing of the places)",
+        "Width for rbf in degrees, or scale for rff (default: based on the spacing of the places)",
         group=FEATURES,
     )
     anchors: int | None = option(
@@ -93,7 +93,7 @@ class EncoderChoices(Options):
         None, "Variance of the frequencies, for the original rff", group=FEATURES
     )
     degrees: int | None = option(
-        None, "Maximum degree of harmonics (default: by the spacing of the places)", group=FEATURES
+        None, "Maximum degree of harmonics (default: based on the spacing of the places)", group=FEATURES
     )
     cells: int | None = option(None, "Number of cells, for the encoder cells (default 2048)", group=FEATURES)
     cell_width: int | None = option(None, "Length of a cell's vector (default 64)", group=FEATURES)

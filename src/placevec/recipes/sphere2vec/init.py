@@ -32,7 +32,7 @@ def encoder_of_run(path: str | Path) -> LocationEncoder:
     module = None if reading is None else model.modules[reading.encoder]
     if not isinstance(module, LocationEncoder):
         reads = ", ".join(model.readings)
-        raise ModelError(f"{path} has no location encoder to start from: it reads {reads}")
+        raise ModelError(f"{path} has no location encoder to start from: its inputs are {reads}")
     return module
 
 

@@ -178,7 +178,7 @@ class Where2VecConfig(Options):
         if self.init_bands and self.init is None:
             raise UsageError("--init-bands names the bands of the network of --init, which is missing")
         if self.bands and self.drop_layers:
-            raise UsageError("--bands and --drop-layers exclude each other: give one of them")
+            raise UsageError("--bands and --drop-layers are mutually exclusive: give only one")
 
     @property
     def rate(self) -> float:

@@ -255,7 +255,7 @@ def _check_size(file: Any, name: str) -> None:
     kinds = set(file.dtypes)
     if len(kinds) != 1 or not kinds <= set(TYPES):
         raise SourceError(
-            f"the image {name!r} has pixels of type {', '.join(sorted(kinds))}; supported are {', '.join(TYPES)}"
+            f"the image {name!r} has pixels of type {', '.join(sorted(kinds))}; supported types: {', '.join(TYPES)}"
         )
     sides = (file.width, file.height)
     if max(sides) > MAX_SIZE_PX or file.count > MAX_BANDS:

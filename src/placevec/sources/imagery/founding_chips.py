@@ -77,7 +77,7 @@ def _kept(name: str, array: NDArray[Any]) -> NDArray[Any]:
     other = _OTHER_TYPES.get(kind)
     if other is None:
         raise SourceError(
-            f"the chip {name!r} has numbers of type {array.dtype}; supported are {', '.join(_TYPES)}"
+            f"the chip {name!r} has numbers of type {array.dtype}; supported types: {', '.join(_TYPES)}"
         )
     with np.errstate(over="ignore", invalid="ignore"):
         found = array.astype(other)

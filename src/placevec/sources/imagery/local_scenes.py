@@ -52,7 +52,7 @@ def local_scenes(paths: Sequence[Path], bands: Sequence[str], named: Sequence[st
         try:
             scenes.append(_of_files(name, parts, named))
         except SourceError as error:
-            found.leave_out(f"files that are no scene ({str(error)[:160]})")
+            found.leave_out(f"files that are not scenes ({str(error)[:160]})")
     usable = []
     for scene in scenes:
         missing = [band for band in bands if band not in scene.bands]

@@ -300,7 +300,7 @@ def _check(raster: Any, href: str) -> None:
     kinds = set(raster.dtypes)
     if not kinds <= set(TYPES):
         raise SourceError(
-            f"{shown} has pixels of type {', '.join(sorted(kinds))}; supported are {', '.join(TYPES)}"
+            f"{shown} has pixels of type {', '.join(sorted(kinds))}; supported types: {', '.join(TYPES)}"
         )
     rows, columns = raster.block_shapes[0]
     if max(raster.width, raster.height) > MAX_SIDE or rows * columns * 4 > MAX_BLOCK_BYTES:

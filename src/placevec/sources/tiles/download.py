@@ -267,7 +267,7 @@ class _Work:
         if self.in_a_row >= MAX_IN_A_ROW:
             raise SourceError(
                 f"{self.in_a_row} tiles in a row could not be downloaded from {self.template.shown}: {reason}; "
-                "downloaded tiles are kept, run the same command again to continue"
+                "downloaded tiles are kept; run the same command again to continue"
             )
         self.waiting += 1
         self._tick(advance)
@@ -329,7 +329,7 @@ class _Work:
         if told is not None and told > MAX_PATIENCE_S:
             raise SourceError(
                 f"{self.template.shown} returned HTTP {answer.status} and asks to wait {told / 60:,.0f} minutes; "
-                "downloaded tiles are kept, run the same command again later"
+                "downloaded tiles are kept; run the same command again later"
             )
         if told is None and answer.status != 429:
             return pause

@@ -222,7 +222,7 @@ class WikidataApi:
             if self._in_a_row < MAX_UNREADABLE:
                 raise _Unreadable(reason)
         raise SourceError(
-            f"{self._shown} gave no usable answer: {reason}; items received so far are kept, run the same command "
+            f"{self._shown} gave no usable answer: {reason}; items received so far are kept; run the same command "
             "again to continue"
         )
 
@@ -231,7 +231,7 @@ class WikidataApi:
         if wait > MAX_PATIENCE_S or waited + wait > 2 * MAX_PATIENCE_S:
             raise SourceError(
                 f"{self._shown} asks to wait for {(waited + wait) / 60:,.0f} minutes ({reason}); items received so far "
-                "are kept, run the same command again later"
+                "are kept; run the same command again later"
             )
         return wait
 
@@ -301,7 +301,7 @@ def _document(answer: Answer) -> tuple[dict[str, Any] | None, str]:
         content = parse_json(body)
     except (ValueError, zlib.error) as error:
         return None, f"a reply that is not JSON: {printable(str(error))[:120]}"
-    return (content, "") if isinstance(content, dict) else (None, "a reply that is no document")
+    return (content, "") if isinstance(content, dict) else (None, "a reply that is not a document")
 
 
 def _error(document: dict[str, Any] | None) -> tuple[str, str]:

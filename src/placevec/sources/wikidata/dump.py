@@ -25,7 +25,7 @@ from placevec.sources.wikidata.items import Item, item_of, number_of
 
 MAX_LINE_BYTES = 64 * 2**20
 """Maximum bytes of an entity; the longest have some four million."""
-BAD_LINES, LONG_LINES = "lines that are no entity", "lines that are too long"
+BAD_LINES, LONG_LINES = "lines that are not entities", "lines that are too long"
 _BEGINNING = re.compile(
     rb'\s*\{\s*(?:"type"\s*:\s*"(?:item|property|lexeme)"\s*,\s*)?"id"\s*:\s*"([QPL])([1-9][0-9]{0,11})"'
 )
@@ -91,8 +91,8 @@ def read_dump(
     lost = lines - counts["entities"]
     if lost > FEW and lost > SHARE * lines:
         raise SourceError(
-            f"{path}: {lost:,} of {lines:,} lines are no entities, or longer than {MAX_LINE_BYTES // 10**6:,} MB: "
-            "download the dump again, or write one entity a line"
+            f"{path}: {lost:,} of {lines:,} lines are not entities or are longer than {MAX_LINE_BYTES // 10**6:,} MB: "
+            "download the dump again, or put one entity on each line"
         )
 
 
@@ -125,7 +125,7 @@ def _item(line: bytes, wanted: frozenset[int], counts: Counter[str]) -> Item | N
     try:
         content = parse_json(line)
         if not isinstance(content, dict) or not isinstance(content.get("id"), str):
-            raise ValueError("it is no entity")
+            raise ValueError("it is not an entity")
         item = item_of(content) if number_of(content["id"]) in wanted else None
     except ValueError:
         counts[BAD_LINES] += 1

@@ -84,7 +84,7 @@ def item_of(content: Any) -> Item:
     {'fi': 'Helsinki'}
     """
     if not isinstance(content, dict) or content.get("type", "item") != "item":
-        raise ValueError("it is no item")
+        raise ValueError("it is not an item")
     qid = number_of(content.get("id"))
     if not qid:
         raise ValueError(f"invalid id {repr(content.get('id'))[:40]}")
@@ -105,7 +105,7 @@ def _by_language(content: Mapping[str, Any], name: str) -> Iterator[tuple[str, A
     """Its terms; where there is none, PHP writes an empty list instead of a document."""
     terms = content.get(name) or {}
     if not isinstance(terms, dict):
-        raise ValueError(f"its {name} are not a JSON object")
+        raise ValueError(f"{name} is not a JSON object")
     for language, value in list(terms.items())[:MAX_TERMS]:
         if _LANGUAGE.fullmatch(language):
             yield language, value

@@ -163,7 +163,8 @@ def _parse(content: Mapping[str, Any], source: str) -> TypeTable:
     found, extends = content.get("type"), content.get("extends")
     if set(content) - {"type", "extends"} or not isinstance(found, list) or not found:
         raise InputError(
-            f'{source}: a table of types is a list of [[type]] entries, after extends = "{DEFAULT}" if they come first'
+            f"{source}: a type table must be a list of [[type]] entries; to put them before the default types, start the "
+            f'file with extends = "{DEFAULT}"'
         )
     if extends not in (None, DEFAULT, FOUNDING):
         raise InputError(f"{source}: extends is {DEFAULT!r} or {FOUNDING!r}; got {extends!r}")
