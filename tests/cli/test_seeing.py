@@ -173,7 +173,7 @@ def test_tables_side_by_side_and_in_a_dashboard(
     assert "<b>other" not in (tmp_path / "page.html").read_text("utf-8")
     code, _, err = call(capsys, "explore", table, tmp_path / "far.parquet", "--html", tmp_path / "none.html")
     assert (code, len(err.splitlines())) == (1, 1)
-    assert "no place of far is on the page" in err
+    assert "far has no place in common with the first table" in err
     code, out, _ = call(
         capsys, "explore", *tables, tmp_path / "far.parquet", "--dashboard", tmp_path / "all", "--clusters", 3
     )
