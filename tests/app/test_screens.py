@@ -99,7 +99,7 @@ def test_two_browsers_do_not_disturb_each_other(app: Any, project: Project) -> N
 
 def is_problem(told: Any) -> bool:
     """Whether a message of the console is an error, but for a picture that is gone."""
-    return told.type == "error" and "/media/" not in str(told.location.get("url"))
+    return told.type == "error" and "/media/" not in f"{told.location.get('url')} {told.text}"
 
 
 @pytest.mark.browser
