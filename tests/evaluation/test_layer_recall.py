@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from placevec.evaluation.layer_recall import NEAREST, LayerRecall, layer_recall
-from placevec.evaluation.splits import block_grid
+from placevec.evaluation.report import layer_lines
+from placevec.evaluation.splits import Blocks, block_grid
 from placevec.geo import distance_m
 from tests.evaluation.test_splits import town
 
@@ -57,6 +58,19 @@ def test_vectors_without_a_layer_that_coverage_shows_are_said_to_miss_it() -> No
     assert recall.missed == ["rail"]
     assert found({"vectors": one, "coverage fractions": both}, seen=("roads",)).missed == []
     assert recall.as_dict()["rows"][0]["comparison"]["verdict"] == "worse"
+    assert layer_lines(recall)[0] == "Nearest vectors miss rail, which coverage finds more often."
+
+
+def test_of_few_blocks_nothing_is_said_to_be_missed_or_found() -> None:
+    """The vectors of the test above where four blocks hold all places: no claim, and no reassurance either."""
+    both = HOLDS[:, :2] + 0.01 * RANDOM.random((400, 2))
+    one = np.stack([HOLDS[:, 1], 1.0 - HOLDS[:, 1]], axis=1) + 0.01 * RANDOM.random((400, 2))
+    sets = {"vectors": (one,), "coverage fractions": (both,)}
+    wide = Blocks((np.median(LONLAT, axis=0) < LONLAT) @ np.array([1, 2]), 3_000.0)
+    recall = layer_recall(sets, HOLDS, LAYERS, ("rail", "roads"), LONLAT, wide, apart_m=APART_M)
+    assert recall is not None
+    assert (recall.missed, recall.doubtful) == ([], True)
+    assert layer_lines(recall)[0].startswith("Too little is known")
 
 
 def test_equal_vectors_come_in_no_order_and_other_cities_do_not_answer() -> None:

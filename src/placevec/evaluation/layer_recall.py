@@ -2,7 +2,7 @@
 
 Places near the query would be alike for free, so only places whose footprints do not touch that of the query answer.
 Beside the vectors stand the coverage fractions of the same layers, which need no training, and the share of places
-that hold the layer anyway. A layer below coverage beyond its interval is one that the vectors miss.
+that hold the layer anyway. A layer that coverage finds significantly more often is one that the vectors miss.
 """
 
 from __future__ import annotations
@@ -82,12 +82,17 @@ class LayerRecall:
 
     @property
     def missed(self) -> list[str]:
-        """Layers that the model reads and whose recall is below that of coverage, beyond the interval."""
-        return [
-            row.layer
-            for row in self.rows
-            if row.seen and row.comparison is not None and row.comparison.difference.high < 0
-        ]
+        """Layers that the model reads and that coverage finds significantly more often, as the table claims."""
+        return [row.layer for row in self._compared if row.comparison.claim == "worse"]  # type: ignore[union-attr]
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the places carry no claim about any layer that the model reads."""
+        return all(row.comparison.doubt for row in self._compared)  # type: ignore[union-attr]
+
+    @property
+    def _compared(self) -> list[LayerRow]:
+        return [row for row in self.rows if row.seen and row.comparison is not None]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""

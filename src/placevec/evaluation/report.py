@@ -292,7 +292,9 @@ def layer_lines(found: LayerRecall) -> list[str]:
     missed = (
         f"Nearest vectors miss {', '.join(found.missed)}, which coverage finds more often."
         if found.missed
-        else "No layer that the model reads falls below coverage fractions beyond its interval."
+        else "Too little is known here to say whether the nearest vectors miss a layer that the model reads."
+        if found.doubtful
+        else "Coverage fractions find no layer that the model reads significantly more often than the vectors do."
     )
     return [
         missed,

@@ -7,7 +7,6 @@ embedding of a model that never saw labels is random, so there is a head only wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from placevec.encoders.locations.names import FAMILIES, known_as
@@ -27,9 +26,7 @@ def import_csp(
     """Convert a checkpoint; arguments and errors as in `import_locations`."""
     require_free(out)
     content = read_checkpoint(file)
-    params = content.get("params") if isinstance(content, Mapping) else None
-    if not isinstance(params, Mapping) or not isinstance(params.get("spa_enc_type"), str):
-        raise ModelError(f"{file} is not a checkpoint of CSP: it has no params with spa_enc_type")
+    params = torchspatial.params_of(content, file, "CSP")
     kind = known_as(params["spa_enc_type"])
     if FAMILIES[kind].original is None:
         raise ModelError(f"{file} has the encoder {params['spa_enc_type'][:40]!r}, which CSP never had")

@@ -64,9 +64,7 @@ def import_torchspatial(
     """Convert a checkpoint; arguments and errors as in `placevec.models.importers.import_locations`."""
     require_free(out)
     content = read_checkpoint(file)
-    params = content.get("params") if isinstance(content, Mapping) else None
-    if not isinstance(params, Mapping) or not isinstance(params.get("spa_enc_type"), str):
-        raise ModelError(f"{file} is not a checkpoint of TorchSpatial: it has no params with spa_enc_type")
+    params = params_of(content, file, "TorchSpatial")
     kind = _kind(params, file)
     tensors = renamed(tensors_in(content, file, ("state_dict",)), kind)
     points = None if training_points is None else read_lonlat(training_points)
@@ -78,6 +76,14 @@ def import_torchspatial(
         of=f"{told}, by TorchSpatial's own code; {printable(file.name)}",
         more={"encoder": params["spa_enc_type"], "classes_named": classes is not None},
     )  # fmt: skip
+
+
+def params_of(content: Any, file: Path, system: str) -> Mapping[str, Any]:
+    """The options of a checkpoint, ``spa_enc_type`` among them; ModelError without, which names the system."""
+    params = content.get("params") if isinstance(content, Mapping) else None
+    if not isinstance(params, Mapping) or not isinstance(params.get("spa_enc_type"), str):
+        raise ModelError(f"{file} is not a checkpoint of {system}: it has no params with spa_enc_type")
+    return params
 
 
 def _kind(params: Mapping[str, Any], file: Path) -> str:
