@@ -25,10 +25,14 @@ from placevec.geo import spatial_blocks
 POINTS, SIDE_M, BLOCKS = 500, 1_000.0, 10
 RANGES = (0.05, 0.5, 1.0, 2.0, 3.0)
 """Distance in blocks at which the correlation of errors falls to 1/e."""
-SIDES = (6, 8, 10, 16)
+SIDES = (6, 7, 8, 10, 12, 16)
 """Blocks on a side of areas whose fields are drawn on the blocks themselves."""
-SHARES = {1.0: (0.05, 0.5, 1.0, 2.0, 4.0, 6.0), 0.6: (1.0, 2.0, 4.0), 0.3: (1.0, 2.0, 4.0)}
-"""Share of the variance that is correlated -> over which ranges."""
+PARTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+"""Ranges of these fields, in sides of the area."""
+SHARES = (1.0, 0.6, 0.3)
+"""Of the variance of these fields, that is correlated over the range."""
+TRUE = (3.0, 4.0, 5.0)
+"""Mean differences of fields without correlation that are to be found, in standard errors."""
 KINDS = ("R²", "accuracy")
 RIVALS = 7
 MIN_CLAIMING = 20
@@ -182,11 +186,17 @@ def tables(runs: int) -> Iterator[str]:
             began = True
             yield f"| {metric} | {reach:g} | {' | '.join(_shown(share) for share in found.values())} |"
     yield f"\nDifferences drawn on the blocks themselves, {runs} fields: claimed (of those that may), interval holds 0.\n"
-    yield f"| share | range, blocks | {' | '.join(f'{side} x {side}' for side in SIDES)} |\n|{' --- |' * (2 + len(SIDES))}"
-    for share, ranges in SHARES.items():
-        for reach in ranges:
-            shown = " | ".join(_of_fields(on_blocks(side, reach, share, runs, seed=77)) for side in SIDES)
-            yield f"| {share:.0%} | {reach:g} | {shown} |"
+    yield f"| share | range, sides | {' | '.join(f'{side} x {side}' for side in SIDES)} |\n|{' --- |' * (2 + len(SIDES))}"
+    for share in SHARES:
+        for part in PARTS:
+            shown = " | ".join(
+                _of_fields(on_blocks(side, part * side, share, runs, seed=77)) for side in SIDES
+            )
+            yield f"| {share:.0%} | {part:g} | {shown} |"
+    for true in TRUE:
+        found = (on_blocks(side, 0.05, 1.0, runs, seed=78, true=true) for side in SIDES)
+        shown = " | ".join(f"{sum(claimed([one]) for one in each) / runs:.0%}" for each in found)
+        yield f"| found: {true:g} standard errors | 0 | {shown} |"
     yield f"\nReal differences found, {runs} runs.\n"
     yield f"| measure | {' | '.join(f'range {reach:g}' for reach in RANGES)} |\n|{' --- |' * (1 + len(RANGES))}"
     for metric in KINDS:

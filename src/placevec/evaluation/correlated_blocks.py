@@ -6,10 +6,10 @@ taken for known: p and intervals are averaged over a grid of both, each weighted
 1974; for spatial data Kitanidis 1983), which asks nothing of the mean itself, and by a prior over equal steps of log
 range, because the likelihood alone cannot exclude ranges as wide as the area (Berger, De Oliveira and Sanso,
 "Objective Bayesian analysis of spatially correlated data", JASA 96, 2001). The prior is 1 / range where nearly all of the
-variance is correlated, and rises with the range where a part is: such a part hides in the noise of single blocks, and
-yet decides about the mean. Both exponents and the grid of shares were chosen by simulation (`benchmarks.calibration`),
-as the least that keeps false claims within 5% where up to 70% of the variance of blocks is noise. What no data of so few
-blocks can show, BENCHMARKS.md names.
+variance is correlated, and rises with the range where a part is, the more the fewer blocks there are: such a part hides
+in the noise of single blocks, and yet decides about the mean. The exponents and the grid of shares were chosen by
+simulation (`benchmarks.calibration`), as the least that keep false claims within 5% where up to 70% of the variance of
+blocks is noise and the rest is correlated over up to half the side of the area.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ _WIDEST = 0.8  # range by distance of the two blocks that lie farthest apart
 _SHARES = np.array([0.0, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0])
 """Of the variance, that is correlated between blocks."""
 _NEARLY_ALL = 0.9
-_OF_ALL, _OF_A_PART = -1.0, 0.4
-"""Exponents of the range in the prior, where nearly all or where a part of the variance is correlated."""
+_OF_ALL = -1.0
+"""Exponent of the range in the prior where nearly all of the variance is correlated."""
+_SIDES, _OF_A_PART = (6.0, 10.0, 16.0), (1.2, 0.4, 0.0)
+"""The exponent where a part of it is, by the square root of the number of blocks: the fewer, the less they show."""
 _EDGE = 1e-8
 
 
@@ -93,7 +95,7 @@ class CorrelatedBlocks:
     >>> blocks = CorrelatedBlocks(lonlat, np.ones(16), 1_000.0)
     >>> trend, stripes = np.repeat(np.arange(4.0), 4), np.tile([0.0, 1.0], 8)
     >>> [round(blocks.error(one.mean(), (one.sum() - one) / 15), 2) for one in (trend, stripes)]
-    [0.65, 0.2]
+    [0.65, 0.22]
     >>> [round(float(one.std(ddof=1)) / 4, 2) for one in (trend, stripes)]  # independent blocks
     [0.29, 0.13]
     """
@@ -134,7 +136,8 @@ class CorrelatedBlocks:
         if not np.ptp(y) > 0:
             return Uncertainty(np.zeros(1), np.ones(1), len(y) - 1.0)
         likelihood, variance = self._each(y)
-        exponent = np.where(_SHARES >= _NEARLY_ALL, _OF_ALL, _OF_A_PART)
+        of_a_part = np.interp(np.sqrt(len(y)), _SIDES, _OF_A_PART)
+        exponent = np.where(_SHARES >= _NEARLY_ALL, _OF_ALL, of_a_part)
         weight = np.exp(likelihood - likelihood.max()) * (self._ranges[:, None] / self.side_m) ** exponent
         return Uncertainty(variance.reshape(-1), weight.reshape(-1) / weight.sum(), len(y) - 1.0)
 
