@@ -75,3 +75,13 @@ def test_training_by_two_is_training_by_one(found: tuple[Tensors, Tensors, Tenso
     for name in names:
         torch.testing.assert_close(first[name], second[name], atol=0, rtol=0)
         torch.testing.assert_close(first[name], whole[name], atol=1e-3, rtol=1e-3)
+
+
+def test_a_recipe_is_trained_by_two_as_by_one(found: tuple[Tensors, Tensors, Tensors]) -> None:
+    """`placevec.api.train` into one run: only the first process writes and reports, and both return its model."""
+    whole, first, second = found
+    names = [name for name in whole if name.startswith("points/")]
+    assert names
+    for name in names:
+        torch.testing.assert_close(first[name], second[name], atol=0, rtol=0)
+        torch.testing.assert_close(first[name], whole[name], atol=1e-3, rtol=1e-3)

@@ -14,7 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from placevec.api.training import train as train_recipe
 from placevec.core import Look, Recipe, Slot, ViewSpec
+from placevec.io.progress import SILENT
+from placevec.models.model import Model
 from placevec.training import TrainingOptions, train
 from placevec.training.bundle import Bundle
 from placevec.training.gradient_cache import GradientCache
@@ -23,6 +26,7 @@ from placevec.training.objectives.contrastive import InfoNCE
 from placevec.training.objectives.type_aware import TypeAware
 from placevec.training.processes import average_gradients, several
 from placevec.training.samplers.described import Choices, DescribedSampler
+from tests.preparation.points.tables import octant_points
 
 PLACES, BATCH, CHUNK = 40, 26, 5
 TYPES = np.arange(PLACES) % 3 - (np.arange(PLACES) == 7)  # one of unknown type
@@ -75,6 +79,27 @@ def gradients(form: str, chunk: int, rank: int, world: int) -> dict[str, torch.T
     return {**found, f"{form}/{chunk}/loss": loss.detach()}  # type: ignore[dict-item]
 
 
+def trained(out: Path, rank: int) -> Model:
+    """Of `placevec.api.train`: every process prepares the same points, all train into one run."""
+    points = octant_points(out / f"points-{rank}", 120, split=np.arange(120) % 3 // 2)
+    sizes = {"scales": 4, "hidden": 16, "dim": 8, "batch_size": 20, "dropout": 0.0}
+    return train_recipe(
+        "sphere2vec", points, out=out / "points", epochs=2, device="cpu", precision="fp32", workers=0,
+        projector=20, progress=Told(), **sizes,
+    )  # fmt: skip
+
+
+class Told:
+    """Progress that only the first process may report."""
+
+    def task(self, label: str, total: float | None = None) -> Any:
+        self.say(label)
+        return SILENT.task(label, total)
+
+    def say(self, line: str) -> None:
+        assert os.environ.get("RANK", "0") == "0", line
+
+
 def results(out: Path, rank: int, world: int) -> dict[str, torch.Tensor]:
     """Weights and losses of runs by ``run/chunk``, gradients and losses of a step by ``form/chunk``."""
     found: dict[str, torch.Tensor] = {}
@@ -93,6 +118,8 @@ def results(out: Path, rank: int, world: int) -> dict[str, torch.Tensor]:
     for form in ("founding", "log", "unicl", "sigmoid"):
         for chunk in (0, CHUNK):
             found |= gradients(form, chunk, rank, world)
+    for name, module in trained(out, rank).modules.items():
+        found |= {f"points/{name}/{part}": value for part, value in module.state_dict().items()}
     return {name: value.clone() for name, value in found.items()}
 
 

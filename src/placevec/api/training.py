@@ -84,14 +84,18 @@ def train(
         raise UsageError(
             "--resume and --resume-from continue a run, but --force removes it: give only one of them"
         )
-    with locked(run, wait=wait, progress=progress) if _leads() else contextlib.nullcontext():
+    with locked(run, wait=wait, progress=progress) if leads() else contextlib.nullcontext():
         return _trained(
-            entry, config, training, training_data, validation_data, run, resumed, force, projector, progress
-        )
+            entry, config, training, training_data, validation_data, run, resumed, force,
+            projector if leads() else 0, progress if leads() else SILENT,
+        )  # fmt: skip
 
 
-def _leads() -> bool:
-    """Whether this process is the only one that trains, or the first of several that accelerate began together."""
+def leads() -> bool:
+    """Whether this process is the only one that trains, or the first of several that torchrun or accelerate started.
+
+    Only that one checks and writes the run directory, and reports.
+    """
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -123,9 +127,10 @@ def _trained(
     from placevec.models.model import Model
     from placevec.models.reading import Reading
     from placevec.training import train as run_training
+    from placevec.training.processes import wait_for_all
     from placevec.training.state import stored_config
 
-    holds_run = _check_run(run, resume=resumed is not False, force=force)
+    holds_run = leads() and _check_run(run, resume=resumed is not False, force=force)
     torch.manual_seed(int(training.get("seed", 0)))
     state = state_of(run, resumed)
     began = hashes_at_begin(training_data, validation_data, run, state)
@@ -171,7 +176,8 @@ def _trained(
         shutil.rmtree(run)
     run.mkdir(parents=True, exist_ok=True)
     split = split_of(built, training_data, validation_data, began)
-    keep_split(split, run, state, {**fixed, "training": asdict(built.training)})
+    if leads():
+        keep_split(split, run, state, {**fixed, "training": asdict(built.training)})
 
     def save(folder: Path) -> None:
         for _, objective in built.recipe.objectives.values():
@@ -185,8 +191,11 @@ def _trained(
         config=fixed, save=save, resume=resumed, validation_views=built.validation_views,
         started=lambda precision, used: origin.update(precision=precision, instruction_set=used), progress=progress,
     )  # fmt: skip
+    if not leads():
+        wait_for_all()  # until the first process has written the model
+        return Model.load(run)
     trained = Model.load(run)
-    if _leads() and isinstance(training_data, Dataset):
+    if isinstance(training_data, Dataset):
         from placevec.evaluation.predictions.reliability import add_reliability
 
         for note in add_reliability(trained, training_data):
@@ -201,6 +210,7 @@ def _trained(
             run / "tensorboard" / "projector", trained, parts_of(training_data), projector, progress=progress
         )
         record_sums(run)
+    wait_for_all()
     return trained
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from placevec.api.training import leads
 from placevec.api.training import train as training
 from placevec.cli.output import print_json, print_table, progress_for, remark, say
 from placevec.cli.recipe_commands import entries, given_options
@@ -85,15 +86,19 @@ def train(
         "resume": resume,
         "force": force,
         "wait": wait,
-        "progress": progress_for(as_json, quiet),
+        "progress": progress_for(as_json, quiet or not leads()),
     }
     if every or given.get("encoder") == _EVERY:
         if resume_from is not None:
             raise InputError("several encoders are resumed from their newest states: use --resume")
         given = {name: value for name, value in given.items() if name != "encoder"}
-        _show_all(api.train_encoders(entry.name, dataset, **asked, **given), as_json, quiet)
+        trained = api.train_encoders(entry.name, dataset, **asked, **given)
+        if leads():
+            _show_all(trained, as_json, quiet)
         return
     model = api.train(entry.name, dataset, resume_from=resume_from, **asked, **given)
+    if not leads():
+        return
     if as_json:
         from placevec.training.log import read_metrics
 

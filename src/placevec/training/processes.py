@@ -23,6 +23,12 @@ def several() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
+def wait_for_all() -> None:
+    """Return once all processes have come here."""
+    if several():
+        dist.barrier()
+
+
 def gathered(
     slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]
 ) -> tuple[dict[str, Encoded], dict[str, Tensor]]:
