@@ -178,10 +178,10 @@ class Embeddings:
                 return int(order[at])
         return None
 
-    def _rows_by_hash(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _rows_by_hash(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """(rows, hashes of their place_ids) by hash: a dictionary of a million texts would take ten times as much."""
         hashes = np.fromiter(map(hash, self.place_id), np.int64, len(self))
-        order = np.argsort(hashes, kind="stable")
+        order = np.argsort(hashes, kind="stable").astype(np.int32)
         return order, hashes[order]
 
     @property
@@ -337,6 +337,7 @@ def load_tables(
         pa.default_memory_pool().release_unused()
         if vectors_of is None:
             vectors = stream_vectors(path, views, rows, count)
+            pa.default_memory_pool().release_unused()
         else:
             counts = [count if own is None else len(own) for own in rows]
             vectors = [vectors_of(one.name, many, one.dim) for one, many in zip(views, counts, strict=True)]
@@ -458,14 +459,17 @@ def _check(emb: Embeddings, geometry: Objects) -> None:
         raise EmbeddingsError(
             f"columns differ in length: {count} place_ids, but {shapes} vectors, lonlat, geometry, names"
         )
-    seen: set[str] = set()
     for row, name in enumerate(emb.place_id):
         if not isinstance(name, str) or not name:
             raise EmbeddingsError(f"row {row + 1} has no place_id")
-        if name in seen:
-            raise EmbeddingsError(f"place_id {_shown(name)} occurs more than once")
-        seen.add(name)
-    del seen
+    hashes = np.sort(np.fromiter(map(hash, emb.place_id), np.int64, count))  # a set of a million takes 35 MB
+    if (hashes[1:] == hashes[:-1]).any():
+        seen: set[str] = set()
+        for name in emb.place_id:
+            if name in seen:
+                raise EmbeddingsError(f"place_id {_shown(name)} occurs more than once")
+            seen.add(name)
+    del hashes
     finite = np.empty(count, bool)
     for start in range(0, count, _BLOCK_ROWS):
         finite[start : start + _BLOCK_ROWS] = np.isfinite(emb.vectors[start : start + _BLOCK_ROWS]).all(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.embeddings.search.background import Background, squares_of
+from placevec.embeddings.search.background import Background, Squares
 from placevec.embeddings.search.metrics import distances
 from placevec.errors import UsageError
 from placevec.explorer.embedded import base64_of
@@ -41,7 +41,7 @@ class WordQuery:
             apart_m: meters within which places show much the same.
         """
         far = distances(self.vector, vectors, "cosine")
-        background = Background.of(self.vector, vectors, squares=squares_of(lonlat, apart_m))
+        background = Background.of(self.vector, vectors, squares=Squares.of(lonlat, apart_m))
         note = background.note(np.sort(far)[:1])
         return {"text": self.text, "values": base64_of(background.z(far).astype(np.float32)), "note": note}
 

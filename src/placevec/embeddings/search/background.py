@@ -43,7 +43,7 @@ class Background:
         metric: Metric = "cosine",
         *,
         where: NDArray[np.bool_] | None = None,
-        squares: NDArray[np.int64] | None = None,
+        squares: Squares | None = None,
         about: Callable[[NDArray[np.int64]], Distances] | None = None,
     ) -> Background:
         """Measure (D,) against (N, D), or against the rows of a mask; see `metrics.distances`.
@@ -53,25 +53,22 @@ class Background:
             vectors: (N, D) the places.
             metric: distance between vectors.
             where: (N,) bool, the rows searched.
-            squares: (N,) from `squares_of`; places in one square count as one.
+            squares: of the places; those in one square count as one.
             about: distances of rows that an index has already computed, used where many places are sampled.
 
         >>> line = np.array([[1.0, y] for y in np.linspace(0.5, 1.5, 101)], np.float32)
         >>> Background.of([1.0, 0.0], line, "euclidean").middle
         1.0
         """
-        rows = np.arange(len(vectors)) if where is None else np.flatnonzero(where)
-        if len(rows) == 0:
+        count = len(vectors) if where is None else int(np.count_nonzero(where))
+        if count == 0:
             return cls(0, float("nan"), 0.0)
-        some = rows if len(rows) <= SAMPLE else rows[np.linspace(0, len(rows) - 1, SAMPLE).astype(int)]
-        known = about is not None and len(rows) > SAMPLE
+        some = _evenly(len(vectors), count, where)
+        known = about is not None and count > SAMPLE
         far = about(some) if about is not None and known else distances(vector, vectors[some], metric)
         middle = float(np.median(far))
-        count = len(rows)
         if squares is not None:
-            held = np.zeros(len(squares), bool)
-            held[squares[rows]] = True
-            count = int(np.count_nonzero(held))
+            count = squares.with_any(where)
         return cls(count, middle, float(np.median(np.abs(far - middle))) * _SIGMA)
 
     def z(self, far: Distances) -> Distances:
@@ -110,7 +107,48 @@ class Background:
         )
 
 
-def squares_of(lonlat: Floats, side_m: float) -> NDArray[np.int64]:
+def _evenly(total: int, count: int, where: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    """All rows that a mask allows, or of more than `SAMPLE` about as many that are evenly spaced."""
+    if count <= SAMPLE:
+        return np.arange(total) if where is None else np.flatnonzero(where)
+    rows = np.linspace(0, total - 1, int(SAMPLE * total / count)).astype(np.int64)
+    return rows if where is None else rows[where[rows]]
+
+
+@dataclass(frozen=True)
+class Squares:
+    """What square of a grid each place lies in, to count overlapping ones as one.
+
+    Attributes:
+        number: (N,) from `squares_of`.
+        held: (S,) number of places in each.
+    """
+
+    number: NDArray[np.int32]
+    held: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, lonlat: Floats, side_m: float) -> Squares:
+        """Of (N, 2) degrees, in squares ``side_m`` wide.
+
+        >>> Squares.of(np.array([[24.9400, 60.17], [24.9401, 60.17], [24.99, 60.17]]), 500.0).with_any()
+        2
+        """
+        number = squares_of(lonlat, side_m)
+        return cls(number, np.bincount(number).astype(np.int32))
+
+    def with_any(self, where: NDArray[np.bool_] | None = None) -> int:
+        """How many squares hold a place that an (N,) mask allows."""
+        if where is None:
+            return len(self.held)
+        out = np.flatnonzero(~where)
+        if len(out) * 8 > len(where):
+            return int(np.count_nonzero(np.bincount(self.number[where], minlength=len(self.held))))
+        emptied, lost = np.unique(self.number[out], return_counts=True)
+        return len(self.held) - int(np.count_nonzero(self.held[emptied] == lost))
+
+
+def squares_of(lonlat: Floats, side_m: float) -> NDArray[np.int32]:
     """(N,) number of the square, ``side_m`` meters wide, that holds each (N, 2) point, degrees.
 
     Without coordinates, or a side of 0, each has its own.
@@ -121,11 +159,15 @@ def squares_of(lonlat: Floats, side_m: float) -> NDArray[np.int64]:
     """
     known = np.isfinite(lonlat).all(axis=1)
     if not side_m > 0:
-        return np.arange(len(lonlat))
-    found = np.empty(len(lonlat), np.int64)
+        return np.arange(len(lonlat), dtype=np.int32)
     row = np.floor(lonlat[known, 1] * _METERS_PER_DEGREE / side_m)
     narrow = np.cos(np.radians(np.clip((row + 0.5) * side_m / _METERS_PER_DEGREE, -90.0, 90.0)))
-    column = np.floor(lonlat[known, 0] * _METERS_PER_DEGREE * narrow / side_m)
-    both, found[known] = np.unique(row * 2.0**32 + column, return_inverse=True)
-    found[~known] = len(both) + np.arange(len(lonlat) - known.sum())
+    both = row * 2.0**32 + np.floor(lonlat[known, 0] * _METERS_PER_DEGREE * narrow / side_m)
+    del row, narrow
+    order = np.argsort(both).astype(np.int32)
+    both = both[order]
+    numbers = np.cumsum(np.append(True, both[1:] != both[:-1])[: len(both)], dtype=np.int32) - 1
+    found, at = np.empty(len(lonlat), np.int32), np.flatnonzero(known)
+    found[at[order]] = numbers
+    found[~known] = int(numbers[-1:].max(initial=-1)) + 1 + np.arange(len(lonlat) - len(at))
     return found

@@ -26,7 +26,7 @@ from placevec.embeddings.search.metrics import (
     norms,
     sorted_exactly,
 )
-from placevec.embeddings.search.selection import Best, smallest
+from placevec.embeddings.search.selection import Best, rule_out, smallest
 from placevec.options.choices import Metric
 
 __all__ = ["METRICS", "Distances", "ExactIndex", "Floats32", "Index", "Mask", "Rows", "distances"]
@@ -35,6 +35,9 @@ _SPARE = 32  # candidates beyond k that are recomputed in float64, in case of ro
 _SCORES = 2_000_000  # of a batch, held at once: 8 MB, about what a cache holds
 _ALL_SCORES = 16_000_000  # where k is large: 64 MB
 _FEW = 3  # if fewer than one row of this many passes a filter, those rows are gathered instead of masked
+_AT_ONCE = (
+    65_536  # rows whose costs are computed, scaled and masked before the next, while they are in the cache
+)
 _GATHERED = 2_048  # rows gathered at once, into memory that stays in the cache
 _ALIKE = 1e-3  # spread of the vectors, relative to their length, below which float32 needs centered copies
 
@@ -159,15 +162,13 @@ class ExactIndex(Index):
 
     def _all_costs(self, weights: Floats32, costs: Costs, where: Mask | None, few: Rows | None) -> Floats32:
         """(Q, N) costs of all rows, infinite where the mask is false; of the few rows alone if given."""
-        if few is None:
-            found = costs(weights, slice(None))
-            if where is not None:
-                np.copyto(found, np.float32(np.inf), where=~where)
-            return found
-        found = np.empty((len(weights), len(few)), np.float32)
-        for start in range(0, len(few), _GATHERED):
-            part = slice(start, start + _GATHERED)
-            found[:, part] = costs(weights, few[part])
+        count, step = (len(self), _AT_ONCE) if few is None else (len(few), _GATHERED)
+        found = np.empty((len(weights), count), np.float32)
+        for start in range(0, count, step):
+            part = slice(start, start + step)
+            found[:, part] = costs(weights, part if few is None else few[part])
+            if where is not None and few is None:
+                rule_out(found[:, part], where[part])
         return found
 
     def _in_blocks(
@@ -186,7 +187,7 @@ class ExactIndex(Index):
             part = slice(start, start + step)
             found = costs(weights, part if few is None else few[part])
             if where is not None and few is None:
-                np.copyto(found, np.float32(np.inf), where=~where[part])
+                rule_out(found, where[part])
             best.add(found, start)
         rows[:] = best.rows()
 

@@ -19,7 +19,7 @@ from placevec.embeddings.search.metrics import (
     norms,
     sorted_exactly,
 )
-from placevec.embeddings.search.selection import Best
+from placevec.embeddings.search.selection import Best, rule_out
 from placevec.errors import InputError
 from placevec.options.choices import Metric, Storage
 
@@ -110,7 +110,7 @@ class CodesIndex(MeasuredIndex):
             part = slice(start, start + _BLOCK)
             cost = self._costs(weights, part)
             if where is not None:
-                np.copyto(cost, np.float32(np.inf), where=~where[part])
+                rule_out(cost, where[part])
             best.add(cost, start)
         return sorted_exactly(asked, best.rows(), self.vectors, self.metric, k)
 

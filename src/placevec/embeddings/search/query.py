@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from placevec.embeddings import Embeddings
 from placevec.embeddings.labels import labels
-from placevec.embeddings.search.background import Background, squares_of
+from placevec.embeddings.search.background import Background, Squares
 from placevec.embeddings.search.examples import Examples, require_examples
 from placevec.embeddings.search.index import Index, Ranking
 from placevec.embeddings.search.metrics import Mask, Rows, checked_mask
@@ -328,11 +328,11 @@ def _located(emb: Embeddings) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return known, to_ecef(emb.lonlat[known, 0], emb.lonlat[known, 1])
 
 
-def _squares(emb: Embeddings, apart_m: float) -> NDArray[np.int64] | None:
-    """`squares_of` the places; None if each counts."""
+def _squares(emb: Embeddings, apart_m: float) -> Squares | None:
+    """`Squares` of the places; None if each counts."""
     if not apart_m > 0:
         return None
-    return emb.derived(f"squares of {apart_m}", lambda: squares_of(emb.lonlat, apart_m))
+    return emb.derived(f"squares of {apart_m}", lambda: Squares.of(emb.lonlat, apart_m))
 
 
 def _allowed(emb: Embeddings, where: Mask | None, bbox: Area | None) -> Mask:
@@ -349,8 +349,12 @@ def _clear_around(
     """Rule out places nearer than ``meters`` to a point, but ``keep``; places without coordinates stay."""
     if lon is None or lat is None:
         raise InputError("min_distance_m needs a query with coordinates; this one has none")
-    beside = np.abs(emb.lonlat[:, 1] - lat) * _MIN_METERS_PER_DEGREE < meters
-    near = np.flatnonzero(beside)
+    order, latitudes = emb.derived("by latitude", lambda: _by_latitude(emb))
+    beside = meters / _MIN_METERS_PER_DEGREE
+    near = order[slice(*np.searchsorted(latitudes, (lat - beside, lat + beside)))]
+    narrowest = np.cos(np.radians(min(abs(lat) + beside, 90.0)))  # haversines, never longer than the way
+    around = np.abs(np.sin(np.radians(emb.lonlat[near, 0] - lon) / 2.0)) * narrowest
+    near = near[around <= 1.01 * np.sin(np.radians(min(beside, 180.0)) / 2.0)]
     away = to_ecef(emb.lonlat[near, 0], emb.lonlat[near, 1]) - to_ecef(lon, lat)
     near = near[np.einsum("ij,ij->i", away, away) < meters**2]  # no arc is shorter than its chord
     there = emb.lonlat[near]
@@ -360,11 +364,19 @@ def _clear_around(
     allowed[near[near != keep] if keep is not None else near] = False
 
 
+def _by_latitude(emb: Embeddings) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """(rows, latitudes), by latitude; rows without coordinates last."""
+    order = np.argsort(emb.lonlat[:, 1]).astype(np.int32)
+    return order, emb.lonlat[order, 1]
+
+
 def _same(emb: Embeddings, wanted: NDArray[np.float32], row: int | None) -> int:
     """How many vectors, except that of ``row``, equal the query up to float32 rounding."""
-    rounding = 1e-6 * float(np.abs(wanted).max(initial=0.0))
-    first, values = emb.derived("widest column", lambda: _widest_column(emb.vectors))
-    left = np.flatnonzero(np.abs(values - wanted[first]) <= rounding)
+    rounding = np.float32(1e-6 * float(np.abs(wanted).max(initial=0.0)))
+    first, order, values = emb.derived("widest column", lambda: _widest_column(emb.vectors))
+    spot = wanted[first] - 2 * rounding, wanted[first] + 2 * rounding
+    left = order[slice(*np.searchsorted(values, spot))]
+    left = left if len(left) < len(order) // 8 else np.sort(left)  # rows of a table are read in its order
     for number, value in enumerate(wanted):
         if len(left) == 0:
             break
@@ -372,11 +384,13 @@ def _same(emb: Embeddings, wanted: NDArray[np.float32], row: int | None) -> int:
     return int((left != row).sum()) if row is not None else len(left)
 
 
-def _widest_column(vectors: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
-    """(the number of the vectors that varies most, its values one after another): few places share one."""
+def _widest_column(vectors: NDArray[np.float32]) -> tuple[int, NDArray[np.int32], NDArray[np.float32]]:
+    """(the number of the vectors that varies most, rows by its values, these values): few places share one."""
     some = vectors[:: max(1, len(vectors) // 1000)]
     widest = int(some.var(axis=0).argmax())
-    return widest, np.ascontiguousarray(vectors[:, widest])
+    values = np.ascontiguousarray(vectors[:, widest])
+    order = np.argsort(values).astype(np.int32)
+    return widest, order, values[order]
 
 
 def _tied(same: int, total: int) -> str:

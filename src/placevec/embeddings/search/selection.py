@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.embeddings.search.metrics import Floats32, Rows
+from placevec.embeddings.search.metrics import Floats32, Mask, Rows
 
 _GROUPS = 4  # groups for each number wanted
 _AT_LEAST = 64  # numbers in a group; of fewer, all are partitioned
@@ -35,6 +35,24 @@ def _bound(cost: Floats32, keep: int) -> np.float32:
     groups = len(cost) // size
     minima = cost[: groups * size].reshape(groups, size).min(axis=1)
     return np.float32(np.partition(minima, keep - 1)[keep - 1])
+
+
+def rule_out(costs: Floats32, where: Mask) -> None:
+    """Make (Q, M) costs infinite where an (M,) mask is false: in arithmetic, several times as fast as by the mask.
+
+    >>> costs = np.array([[1.0, -2.0]], np.float32)
+    >>> rule_out(costs, np.array([True, False]))
+    >>> costs.tolist()
+    [[1.0, inf]]
+    """
+    bits = np.subtract(
+        where.view(np.int8), 1, dtype=np.int32
+    )  # all of them where the mask is false, else none
+    bits &= _INFINITE
+    costs += bits.view(np.float32)
+
+
+_INFINITE = np.array(np.inf, np.float32).view(np.int32)
 
 
 class Best:
