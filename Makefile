@@ -4,6 +4,8 @@ VENV   ?= .venv
 EXTRAS ?= all,dev
 ARGS   ?=
 BIN    := $(VENV)/bin
+# The tests load a thousand files in many processes: they are compiled once, even where Python is told not to.
+export PYTHONDONTWRITEBYTECODE :=
 STAMP  := $(VENV)/.installed
 
 .PHONY: init demo test test-tile-server lint soak bench fuzz docs clean help

@@ -1,17 +1,23 @@
-"""``python -m tests.compiled``: compiles what UMAP compiles, once, so that no test waits for it.
+"""``python -m tests.compiled``: compiles what every process of the tests would compile again, once.
 
-In a new environment this takes two thirds of a minute, in every process that asks at the same time; `make test` does
-it on the core that checking types leaves idle.
+What UMAP compiles takes two thirds of a minute in a new environment; the tests themselves, whose assertions pytest
+rewrites, 12 seconds. `make test` does it on the core that checking types leaves idle.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
 
 import numpy as np
+import pytest
 
 from placevec.explorer.reductions import reduce_vectors
 
-if __name__ == "__main__" and importlib.util.find_spec("umap") is not None:
-    for dim in (2, 3):
-        reduce_vectors(np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32), "umap", dim=dim)
+if __name__ == "__main__":
+    if importlib.util.find_spec("umap") is not None:
+        for dim in (2, 3):
+            reduce_vectors(np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32), "umap", dim=dim)
+    with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
+        pytest.main(["--collect-only", "-qq"])  # mistakes in a test are told when the tests run

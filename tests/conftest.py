@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.cheaper import few_projected, try_little, without_flushing
+
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
     from tests.robustness.commands import Nursery
@@ -29,6 +31,12 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 ROOT = Path(__file__).resolve().parent.parent
+without_flushing()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_projected() -> None:
+    few_projected()
 
 
 def shared_data_folder() -> Path | None:
@@ -64,6 +72,16 @@ def helsinki_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def helsinki_tiles(helsinki_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its map as a folder of tiles, to be read only."""
+    from placevec import api
+
+    out = tmp_path_factory.mktemp("tiles") / "helsinki"
+    api.export(helsinki_dataset, tile_folder=out)
+    return out
+
+
+@pytest.fixture(scope="session")
 def helsinki_run(helsinki_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two short epochs on it, with the layers that tasks ask about kept out."""
     from placevec import api
@@ -88,21 +106,9 @@ def helsinki_table(
     return out
 
 
-def try_little(patch: pytest.MonkeyPatch) -> None:
-    """Evaluations of every budget try little: for tests of what is evaluated and shown, not of the figures."""
-    from placevec.evaluation.engine import BUDGETS, Budget
-    from placevec.evaluation.probes import Effort
-
-    small = Budget(
-        Effort(5, (0.1,), (10,), process_places=60), draws=200, places=2_000, epochs=2, mlp=(10.0,)
-    )
-    for name in BUDGETS:
-        patch.setitem(BUDGETS, name, small)
-
-
 @pytest.fixture
 def small_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """See `try_little`."""
+    """Evaluations try little, see `tests.cheaper.try_little`."""
     try_little(monkeypatch)
 
 

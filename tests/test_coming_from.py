@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import sys
+import shutil
 import threading
-import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -31,7 +29,7 @@ WEST, SOUTH, EAST, NORTH = 24.936, 60.165, 24.945, 60.178
 SMALLER = {
     "--min-lat": str(SOUTH), "--max-lat": str(NORTH), "--min-lon": str(WEST), "--max-lon": str(EAST),
     "--bbox": f"{EAST + 0.004},{SOUTH},{EAST + 0.008},{NORTH}", "--zoom": "17", "--num-samples": "120", "--samples": "30",
-    "--samples-per-epoch": "16", "--batch-size": "8", "--max-places": "60", "--save-every": "1",
+    "--samples-per-epoch": "16", "--batch-size": "8", "--max-places": "40", "--save-every": "1",
     "--near-degrees": "0.0001", "--far-degrees": "0.002", "--near-tiles": "1", "--far-tiles": "3", "--size-px": "64",
 }  # fmt: skip
 """Options whose values would make a test long or lie elsewhere than the embedded extract."""
@@ -45,15 +43,10 @@ def _quietly(handler: type[SimpleHTTPRequestHandler]) -> type[SimpleHTTPRequestH
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
+def world(helsinki_tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
     """(folder, port): twelve layers of Helsinki as ready tiles, and a server of colored ones."""
     folder = tmp_path_factory.mktemp("coming-from")
-    for words in (
-        ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", str(folder / "burned"), "--quiet"],
-        ["export", str(folder / "burned"), "--tile-folder", str(folder / "12_layer_tiles"), "--quiet"],
-    ):
-        code, printed = run(words)
-        assert code == 0, printed
+    shutil.copytree(helsinki_tiles, folder / "12_layer_tiles")
     _checkpoint(folder / "best_model.pth")
     random = np.random.default_rng(0)
     for x in range(74612, 74624):
@@ -100,29 +93,25 @@ def _words(command: str, folder: Path, port: int) -> list[str]:
     return words
 
 
-def _serves(words: list[str], folder: Path) -> None:
-    """The command starts the app, which answers; then it is stopped."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "placevec", *words], cwd=folder, stdout=subprocess.PIPE, text=True
-    ) as app:
-        assert app.stdout is not None
-        address = next(line for line in app.stdout if ": open it" in line).partition(": open it")[0]
-        assert urllib.request.urlopen(address, timeout=60).status == 200
-        app.terminate()
+def _run_elsewhere(words: list[str]) -> bool:
+    """Whether another test runs this command: the demo on tiles, part by part, and the app in a browser."""
+    return words[0] == "demo" or "--app" in words
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_probes")
 def test_every_command_runs(world: tuple[Path, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the order of the page, each with exit code 0; then what they promise is there."""
+    """In the order of the page, each with exit code 0; then what they promise is there.
+
+    `tests/cli/demo/test_command.py` runs the demo on tiles, `tests/app/test_screens.py` starts the app.
+    """
     folder, port = world
     monkeypatch.chdir(folder)
     for command in COMMANDS:
         if "annoy" in command and not available("annoy"):  # see the test below
             continue
         words = _words(command, folder, port)
-        if "--app" in words:
-            _serves(words, folder)
+        if _run_elsewhere(words):
             continue
         code, printed = run(words)
         assert code == 0, f"{command}\n{printed}"

@@ -95,14 +95,18 @@ def _words(command: str) -> list[str]:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("small_probes")
 def test_every_command_runs(files: Path) -> None:
-    """In the order of the page, each with exit code 0; then what they promise is there."""
+    """In the order of the page, each with exit code 0; then what they promise is there.
+
+    All encoders, one after the other, are trained by a command of `tests/recipes/sphere2vec/test_build.py`.
+    """
     assert len(COMMANDS) > 12
     for command in COMMANDS:
+        if "--encoder all" in command:
+            continue
         code, printed = run(_words(command))
         assert code == 0, f"{command}\n{printed}"
     for made in ("owl.png", "owl.tif", "vectors.parquet", "report/report.json", "side-by-side.png"):
         assert (files / made).stat().st_size > 500, made
-    assert len(list((files / "runs/all").glob("*/config.json"))) >= 13
     assert (files / "models/fmow/config.json").exists()
 
 

@@ -49,7 +49,7 @@ def imported(folder: str) -> frozenset[str]:
                 found |= {node.module}
             elif (
                 isinstance(node, ast.Call)
-                and ast.unparse(node.func).endswith("importorskip")
+                and getattr(node.func, "attr", getattr(node.func, "id", "")) == "importorskip"
                 and isinstance(node.args[0], ast.Constant)
             ):
                 found |= {str(node.args[0].value)}

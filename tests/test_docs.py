@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cheaper import try_little
 from tests.cli.commands import commands, options_of, run, verbs
-from tests.conftest import try_little
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

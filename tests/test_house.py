@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import placevec
@@ -20,17 +20,18 @@ FOREIGN = ("loc2vec.",)
 REGISTRY = SOURCE / "recipes" / "__init__.py"
 
 
-def literals(file: Path) -> Iterator[tuple[int, str]]:
+@cache
+def literals(file: Path) -> list[tuple[int, str]]:
     """(line, text) of every string in a file that is no docstring."""
-    tree = ast.parse(file.read_text("utf-8"))
+    nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
     documents = {
-        id(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        id(node.value) for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
-            yield node.lineno, node.value
+    return [
+        (node.lineno, node.value)
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents
+    ]
 
 
 def test_nothing_outside_of_its_folder_names_a_recipe() -> None:

@@ -17,7 +17,7 @@ from tests.fuzz.promise import holds, refused
 from tests.unsealed import unsealed
 
 KINDS = [
-    ("manifest", 90), ("place-table", 50), ("shard", 70), ("coverage", 60), ("pois", 50), ("entities", 40), ("texts", 40),
+    ("manifest", 40), ("place-table", 25), ("shard", 35), ("coverage", 30), ("pois", 25), ("entities", 20), ("texts", 20),
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from tests.fuzz.corpus import Corpus
 from tests.fuzz.isolated import Isolated
 from tests.fuzz.promise import holds, refused
 
-KINDS = [("model-config", 120), ("model-weights", 60), ("state-json", 150), ("state-tensors", 150)]
+KINDS = [("model-config", 60), ("model-weights", 40), ("state-json", 60), ("state-tensors", 60)]
 
 
 @pytest.mark.parametrize(("name", "examples"), KINDS)

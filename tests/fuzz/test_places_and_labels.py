@@ -23,7 +23,7 @@ from tests.fuzz.promise import holds, refused
 POINT = {"type": "Point", "coordinates": [24.94, 60.17]}
 
 
-@pytest.mark.parametrize(("name", "examples"), [("places", 90), ("labels", 60), ("polygon", 150)])
+@pytest.mark.parametrize(("name", "examples"), [("places", 45), ("labels", 40), ("polygon", 60)])
 def test_damaged(corpus: Corpus, isolated: Isolated, name: str, examples: int) -> None:
     holds(name, corpus, isolated, examples)
 

@@ -13,7 +13,7 @@ from tests.fuzz.isolated import Isolated
 from tests.fuzz.promise import holds, refused
 
 
-@pytest.mark.parametrize(("name", "examples"), [("embeddings", 140), ("metrics", 200), ("report", 200)])
+@pytest.mark.parametrize(("name", "examples"), [("embeddings", 60), ("metrics", 80), ("report", 80)])
 def test_damaged(corpus: Corpus, isolated: Isolated, name: str, examples: int) -> None:
     holds(name, corpus, isolated, examples)
 

@@ -127,6 +127,7 @@ def test_the_map_is_no_larger_than_the_windows_need(both: tuple[Dataset, Dataset
     assert np.array_equal(read[0][:, drawn], read[1][:, drawn])
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_it_is_trained_on_embedded_and_evaluated_as_any(
     both: tuple[Dataset, Dataset, dict[str, bytes]], tmp_path: Path
 ) -> None:
@@ -278,13 +279,11 @@ def test_a_tile_server_is_asked_for_the_windows_of_points_only(
     assert (out / "tiles_left_out.csv").exists()
 
 
-def test_an_extract_labels_the_tiles_that_joined_points(tmp_path: Path) -> None:
+def test_an_extract_labels_the_tiles_that_joined_points(helsinki_tiles: Path, tmp_path: Path) -> None:
     """Oracle: the map that is drawn from the extract itself: the same tiles, land use and names."""
-    drawn = api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "drawn")
-    api.export(drawn, tile_folder=tmp_path / "tiles")
     dataset = points(tmp_path)
     before = kept(dataset.path)
-    options: dict[str, Any] = {"tile_folder": tmp_path / "tiles", "osm_name": "helsinki-center"}
+    options: dict[str, Any] = {"tile_folder": helsinki_tiles, "osm_name": "helsinki-center"}
     labeled = api.prepare("loc2vec", out=dataset.path, **options)
     assert kept(dataset.path) == before
     assert [one["added"] for one in labeled.manifest["additions"]] == [["map"], ["map_labels"]]

@@ -17,13 +17,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from tests.cheaper import few_projected, try_little, without_flushing
 from tests.robustness import aimed, namespace
 
 PRELOADED = (
     "torch", "torch._dynamo", "accelerate", "torch.utils.tensorboard", "safetensors.torch", "PIL.ImageOps", "pandas",
     "pyarrow.parquet", "geopandas", "osmium", "pyrosm", "cv2", "rasterio", "tifffile", "scipy.spatial",
-    "sklearn.linear_model", "sklearn.ensemble", "rich.progress", "rich.table", "placevec.cli.app", "placevec.api",
-    "placevec.training.loop", "placevec.models.model", "placevec.recipes.loc2vec.build",
+    "sklearn.linear_model", "sklearn.ensemble", "sklearn.manifold", "rich.progress", "rich.table", "httpx",
+    "placevec.cli.app", "placevec.api", "placevec.training.loop", "placevec.models.model",
+    "placevec.recipes.loc2vec.build", "placevec.preparation.map", "placevec.preparation.rasterize.shard_job",
     "placevec.datasets.views.raster.raster",
     "placevec.embeddings.search.query", "placevec.explorer.pages.page", "placevec.evaluation.vectors",
 )  # fmt: skip
@@ -95,6 +97,11 @@ if __name__ == "__main__":
     trouble = namespace.enter()
     for name in PRELOADED:
         importlib.import_module(name)
+    from pytest import MonkeyPatch
+
+    without_flushing()
+    few_projected()
+    try_little(MonkeyPatch())
     _answer({"ready": True, "no_mounts": trouble})
     gc.collect()
     gc.freeze()  # what is loaded is never looked at again: children share its memory

@@ -19,6 +19,8 @@ from tests.robustness.commands import Nursery, refused
 from tests.robustness.killing import Job
 
 ROOMY = 60_000
+PLAIN = ("--projections", "pca", "--clusters", 4, "-q")
+"""Options of a page that is made quickly."""
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ def test_results_on_a_full_disk(mounting: Nursery, disk: Path, quick_table: Path
     (seen / "filler").write_bytes(bytes(4096))
     quick = ["--budget", "quick", "--seeds", "1", "--folds", "2", "-q"]
     for command in (
-        ["explore", quick_table, "--html", disk / "page.html", "-q"],
+        ["explore", quick_table, "--html", disk / "page.html", *PLAIN],
         ["evaluate", quick_table, *quick, "--out", disk / "report"],
         ["search", quick_table, "--lon", 24.9414, "--lat", 60.1719, "-k", 400, "--csv", disk / "result.csv"],
     ):
@@ -119,7 +121,7 @@ def test_files_that_may_not_grow(
         (100_000, jobs.prepare().arguments(tmp_path / "data")),
         (50_000, jobs.train(helsinki_dataset.path, options).arguments(tmp_path / "run")),
         (50_000, jobs.embed(quick_run, helsinki_dataset.path).arguments(tmp_path / "e.parquet")),
-        (50_000, ["explore", quick_table, "--html", tmp_path / "page.html", "-q"]),
+        (50_000, ["explore", quick_table, "--html", tmp_path / "page.html", *PLAIN]),
     ):
         refused(nursery.run(*command, largest_file=size), "cannot write", "file too large", "ulimit")
         ended = nursery.run(*command)
@@ -179,7 +181,7 @@ def test_a_dataset_on_a_read_only_disk_can_be_used(
             ["prepare", "loc2vec", *jobs.PLACES, "--spacing", "60", "--out", data],
             ["train", "loc2vec", data, "--config", options, "--epochs", 1, "-q", "--out", tmp_path / "run"],
             ["embed", tmp_path / "run", data, "-q", "-o", tmp_path / "e.parquet"],
-            ["explore", tmp_path / "e.parquet", "--html", tmp_path / "page.html", "-q"],
+            ["explore", tmp_path / "e.parquet", "--html", tmp_path / "page.html", *PLAIN],
         ):
             ended = mounting.run(*command)
             assert ended.code == 0, ended.err

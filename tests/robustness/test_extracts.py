@@ -177,7 +177,7 @@ def test_across_the_antimeridian_every_step_works(
     for command in (
         ["train", "loc2vec", data, "--out", run, "-q", *SHORT],
         ["embed", run, data, "-o", table, "-q"],
-        ["explore", table, "--html", tmp_path / "page.html", "-q"],
+        ["explore", table, "--html", tmp_path / "page.html", "--projections", "pca", "-q"],
         ["search", table, "--lon", "-179.9995", "--lat", "-16.7998", "-k", "60"],
         ["info", data],
     ):

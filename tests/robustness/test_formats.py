@@ -84,7 +84,7 @@ def test_a_table_of_another_schema(
     pq.write_table(table.replace_schema_metadata(metadata), other)
     for command in (
         ["info", other], ["search", other, "--lon", 24.94, "--lat", 60.17], ["evaluate", other, "-q"],
-        ["explore", other, "--html", tmp_path / "page.html", "-q"],
+        ["explore", other, "--html", tmp_path / "page.html", "--projections", "pca", "-q"],
     ):  # fmt: skip
         refused(nursery.run(*command), advice, str(other))
 

@@ -198,7 +198,7 @@ def test_the_page_has_no_tag_of_a_name(nursery: Nursery, town: Path, tmp_path: P
             table.names[:] = "a name"
             source = tmp_path / "harmless.parquet"
             table.save(source)
-        ended = nursery.run("explore", source, "--html", page, "-q", "--title", title)
+        ended = nursery.run("explore", source, "--html", page, "--projections", "pca", "-q", "--title", title)
         assert ended.code == 0, ended.err
         parser = _Tags()
         parser.feed(page.read_text("utf-8"))

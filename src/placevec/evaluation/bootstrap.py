@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -105,12 +106,12 @@ class Score:
     @property
     def low(self) -> float:
         """Of the 95% interval; NaN where there are too few blocks for one."""
-        return self._interval()[0]
+        return self._ends[0]
 
     @property
     def high(self) -> float:
         """Of the 95% interval."""
-        return self._interval()[1]
+        return self._ends[1]
 
     @property
     def p(self) -> float:
@@ -141,9 +142,16 @@ class Score:
         """With blocks that err together; None where nobody knows how."""
         if self.together is None or not self.left_out:
             return None
-        value = float(_to(scale, np.array([self.value]))[0])
-        found = self.together.uncertainty(value, _to(scale, self.left_out[0]))
-        return None if found is None else found.beside(self._shufflings(scale))
+        if scale not in self._known_together:
+            value = float(_to(scale, np.array([self.value]))[0])
+            found = self.together.uncertainty(value, _to(scale, self.left_out[0]))
+            self._known_together[scale] = None if found is None else found.beside(self._shufflings(scale))
+        return self._known_together[scale]
+
+    @cached_property
+    def _known_together(self) -> dict[Scale, Uncertainty | None]:
+        """What has been computed: the lines of a report ask for the same again and again."""
+        return {}
 
     def _shufflings(self, scale: Scale) -> float:
         """What the shufflings add to the variance."""
@@ -157,7 +165,9 @@ class Score:
         blocks = (len(values) - 1) / len(values) * float(((values - values.mean()) ** 2).sum())
         return float(np.sqrt(blocks + self._shufflings(scale)))
 
-    def _interval(self) -> tuple[float, float]:
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        """Of the interval."""
         from scipy.stats import t as student
 
         if self.known is not None:

@@ -24,7 +24,7 @@ MIN_PLACES: dict[Method, int] = {"pca": 1, "tsne": 5, "umap": 12}
 """Minimum number of places of each method."""
 COMPONENTS = 3
 """Number of components on a page."""
-_ITERATIONS = 1000
+TSNE_ITERATIONS = 1000
 _PERPLEXITY, _NEIGHBORS = 30.0, 15
 _DIMENSIONS_FIRST = 50
 """Number of principal components given to t-SNE: less noise, and a much faster neighbor search."""
@@ -118,9 +118,9 @@ def _tsne(vectors: NDArray[np.float32], dim: int, seed: int, progress: Progress)
     perplexity = min(_PERPLEXITY, (len(points) - 1) / 3.0)
     start = principal_components(points)[0][:, :dim].astype(np.float64)
     start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)
-    with progress.task("t-SNE", total=_ITERATIONS) as advance, _captured(_Iterations(advance)):
+    with progress.task("t-SNE", total=TSNE_ITERATIONS) as advance, _captured(_Iterations(advance)):
         fitted = TSNE(
-            dim, perplexity=perplexity, init=start.astype(np.float32), max_iter=_ITERATIONS, random_state=seed, verbose=2,
+            dim, perplexity=perplexity, init=start.astype(np.float32), max_iter=TSNE_ITERATIONS, random_state=seed, verbose=2,
             n_jobs=1,
         ).fit_transform(points)  # fmt: skip
     note = f"neighborhoods preserved (perplexity {perplexity:g}, seed {seed}); distances between groups mean little"

@@ -24,6 +24,7 @@ from placevec.evaluation.predictions.ranking import TrueRanks
 from placevec.evaluation.report import Report, basis
 from placevec.geo.coordinates import xyz_of
 from placevec.models.model import Model
+from tests.cheaper import try_little
 from tests.preparation.points.tables import add_predictions, globe, octant_points, octants, write_points
 
 SMALL = {
@@ -44,6 +45,14 @@ def trained_model(split_points, tmp_path_factory: pytest.TempPathFactory) -> Mod
     return api.train(
         "sphere2vec", split_points, out=tmp_path_factory.mktemp("run") / "r", loss="cross-entropy", **SMALL
     )
+
+
+@pytest.fixture(scope="module")
+def trained_report(trained_model: Model) -> Report:
+    """Its report, of small baselines."""
+    with pytest.MonkeyPatch.context() as patch:
+        try_little(patch)
+        return evaluate_model(trained_model)
 
 
 def mean_reciprocal(scores: np.ndarray, truth: np.ndarray) -> float:
@@ -167,10 +176,11 @@ def names(report: Report) -> list[str]:
     return [row.name for row in report.results[0].rows]
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_a_model_is_evaluated_on_the_test_side_beside_its_baselines(
-    split_points, trained_model, tmp_path
+    split_points, trained_model, trained_report, tmp_path
 ) -> None:
-    report = evaluate_model(trained_model)
+    report = trained_report
     labels = split_points.labels()
     rows = labels.rows("test")
     assert (
@@ -341,9 +351,9 @@ def test_the_command(trained_model, tmp_path, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["split"] == "test"
 
 
-def test_each_measure_has_its_own_neighbors(trained_model, split_points) -> None:
+def test_each_measure_has_its_own_neighbors(trained_report, split_points) -> None:
     """Oracle: scikit-learn's classifier for every k and weight, the best of the validation places by top-1."""
-    (result,) = evaluate_model(trained_model).results
+    (result,) = trained_report.results
     labels = split_points.labels()
     xyz, values = xyz_of(split_points.lonlat), labels.values
     train, validation, test = (labels.rows(name) for name in ("train", "validation", "test"))
@@ -358,9 +368,9 @@ def test_each_measure_has_its_own_neighbors(trained_model, split_points) -> None
     assert any(note.startswith("nearest places by measure: top-1 ") for note in result.notes)
 
 
-def test_the_model_is_compared_with_every_baseline_and_claims_need_blocks(trained_model) -> None:
+def test_the_model_is_compared_with_every_baseline_and_claims_need_blocks(trained_report) -> None:
     """Oracle: a jackknife of the difference of top-1 over its blocks, made here by hand."""
-    (result,) = evaluate_model(trained_model).results
+    (result,) = trained_report.results
     pairs = {item.against: item for item in result.comparisons}
     assert set(pairs) == {row.name for row in result.rows} - {"model"}
     apart = pairs["class frequency"].difference

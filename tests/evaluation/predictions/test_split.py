@@ -20,6 +20,7 @@ from placevec.evaluation.predictions.split import UNKNOWN_SPLIT, held_out
 from placevec.models.model import Model
 from tests.preparation.points.tables import globe, octant_points, octants, write_points
 
+pytestmark = pytest.mark.usefixtures("small_probes")
 QUICK: dict[str, Any] = {
     "epochs": 1, "scales": 4, "r_min": 0.1, "hidden": 8, "dim": 8, "batch_size": 64, "projector": 0,
     "steps_per_epoch": 1, "seed": 5,

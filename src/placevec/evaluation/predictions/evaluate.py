@@ -62,7 +62,10 @@ _KS = (1, 3, 10, 30, 100, 300, 1_000)
 """Numbers of neighbors to choose from, below the number of training places."""
 _MAX_VALIDATION = 5_000
 _MAX_CLASSES_OF_TREES = 50
-_PROCESS_PLACES = 2_000
+PROCESS_PLACES = 2_000
+"""Places that the Gaussian process learns from."""
+TREES, ROUNDS = 200, 100
+"""Trees of the forest on coordinates, rounds of boosting."""
 _CELLS_M = (50_000.0, 100_000.0, 200_000.0, 500_000.0, 1_000_000.0, 2_000_000.0)
 """Sides of grid cells to choose from."""
 _INNER_BLOCKS = 20.0  # blocks across the extent, for choosing settings inside the training places
@@ -287,7 +290,7 @@ class _Measure:
         columns = (
             np.eye(self.classes)[own.astype(np.int64)] if self.classes else np.asarray(own, float)[:, None]
         )
-        return np.asarray(process_means(given, columns, tested, _PROCESS_PLACES, self.seed), np.float32)
+        return np.asarray(process_means(given, columns, tested, PROCESS_PLACES, self.seed), np.float32)
 
     def tree(self, model: Any) -> Scores:
         """What trees grown on longitude, latitude and the point on the sphere predict."""
@@ -456,8 +459,8 @@ def _rows(
     if measure.trees:
         for name, model in trees(measure.classes, measure.seed).items():
             yield name, measure.of(measure.tree(model))
-        if len(measure.rows) > _PROCESS_PLACES:
-            notes.append(f"the Gaussian process learned from {_PROCESS_PLACES:,} places, drawn at random")
+        if len(measure.rows) > PROCESS_PLACES:
+            notes.append(f"the Gaussian process learned from {PROCESS_PLACES:,} places, drawn at random")
         yield "lon, lat + Gaussian process", measure.of(measure.process())
     yield "sin, cos + linear", measure.of(measure.linear(lambda points, _: sines(points)))
     untrained = measure.model.untrained(measure.seed + 1)
@@ -514,9 +517,9 @@ def trees(classes: int, seed: int) -> dict[str, Any]:
     from sklearn import ensemble
 
     kind = "Classifier" if classes else "Regressor"
-    forest = getattr(ensemble, f"RandomForest{kind}")(200, min_samples_leaf=5, random_state=seed)
+    forest = getattr(ensemble, f"RandomForest{kind}")(TREES, min_samples_leaf=5, random_state=seed)
     boosting = getattr(ensemble, f"HistGradientBoosting{kind}")(
-        max_iter=100, learning_rate=0.05, random_state=seed
+        max_iter=ROUNDS, learning_rate=0.05, random_state=seed
     )
     return {"lon, lat + random forest": forest, "lon, lat + gradient boosting": boosting}
 

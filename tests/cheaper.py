@@ -1,0 +1,40 @@
+"""What every test does without, since it costs time and decides nothing that is tested there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def without_flushing() -> None:
+    """Files are written but not forced onto the disk: that is for power cuts, and no test cuts the power."""
+    os.fsync = lambda descriptor: None if os.fstat(descriptor) else None
+
+
+def few_projected() -> None:
+    """TensorBoard's projector shows 30 places of a run, not 500, whose pictures take longer than a small training;
+    and t-SNE stops early.
+    """
+    from placevec.explorer import reductions, tensorboard
+
+    tensorboard.MAX_PLACES = 30
+    reductions.TSNE_ITERATIONS = 250  # the fewest that scikit-learn takes
+
+
+def try_little(patch: pytest.MonkeyPatch) -> None:
+    """Evaluations of every budget try little: for tests of what is evaluated and shown, not of the figures."""
+    from placevec.evaluation.engine import BUDGETS, Budget
+    from placevec.evaluation.predictions import evaluate
+    from placevec.evaluation.probes import Effort
+
+    small = Budget(
+        Effort(5, (0.1,), (10,), process_places=60), draws=200, places=2_000, epochs=2, mlp=(10.0,)
+    )
+    for name in BUDGETS:
+        patch.setitem(BUDGETS, name, small)
+    patch.setattr(evaluate, "TREES", 5)
+    patch.setattr(evaluate, "ROUNDS", 5)
+    patch.setattr(evaluate, "PROCESS_PLACES", 60)
