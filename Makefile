@@ -32,10 +32,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)   ## the main job on the embedded extract (ARGS="--force")
 	@$(BIN)/placevec demo $(ARGS)
 
+# Types are checked beside the tests; what they say is printed at the end, and before the tests by `make lint`.
 test: $(STAMP)   ## lint, types, layers and tests
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q src tests benchmarks
-	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.compiled & $(BIN)/mypy && $(BIN)/lint-imports && wait
-	@$(BIN)/pytest -n 2 --dist worksteal -q $(ARGS)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q src tests benchmarks && $(BIN)/lint-imports
+	@$(BIN)/mypy > $(VENV)/types.log & types=$$!; \
+	 OMP_NUM_THREADS=1 $(BIN)/python -m tests.compiled; \
+	 $(BIN)/pytest -n 2 --dist worksteal -q $(ARGS); failed=$$?; \
+	 wait $$types || failed=1; cat $(VENV)/types.log; exit $$failed
 
 test-tile-server: $(STAMP)  ## prepare, train and embed from mod_tile, renderd and Mapnik (installs them, as root)
 	@PLACEVEC_TILE_SERVER=1 $(BIN)/pytest -q tests/test_real_tile_server.py $(ARGS)

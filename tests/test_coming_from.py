@@ -54,11 +54,11 @@ def world(helsinki_tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             file = folder / "www" / "hot" / "17" / str(x) / f"{y}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             small = random.integers(0, 255, (8, 8, 3), np.uint8)
-            Image.fromarray(small).resize((256, 256)).save(file)
+            Image.fromarray(small).resize((256, 256), Image.Resampling.NEAREST).save(file)
     server = ThreadingHTTPServer(
         ("127.0.0.1", 0), partial(_quietly(SimpleHTTPRequestHandler), directory=str(folder / "www"))
     )
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield folder, server.server_address[1]
     server.shutdown()

@@ -62,6 +62,7 @@ def test_helsinki(
     assert "pois only" in (tmp_path / "report" / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_olinda(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Published: area alone has an R2 of .62 on blocks, within the difference that the choice of blocks makes."""
     if not (shared_data / "more" / "olinda").is_dir():

@@ -77,6 +77,7 @@ def test_labels_of_other_places_stay_in_the_file(tmp_path: Path) -> None:
     assert read_labels((tmp_path / "l.csv").read_bytes()) == {"a": "park", "b": "quay", "z": "port"}
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_labels_are_kept_and_evaluated(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """Labeled in the app, read by a second app, and given to ``evaluate``: the table is complete and its task has a row.
 

@@ -196,6 +196,7 @@ def test_doors_that_are_wrong(capsys: pytest.CaptureFixture[str], table: Path, t
         assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_vectors_of_a_table_are_not_evaluated(
     capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
 ) -> None:

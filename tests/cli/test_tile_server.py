@@ -21,6 +21,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tile_server, "FIRST_WAIT_S", 0.005)
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_the_founding_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """prepare-osm and train-osm with their own spellings of options; the vectors have 64 numbers as there."""
     data, run, table = (str(tmp_path / name) for name in ("data", "run", "vectors.parquet"))

@@ -315,6 +315,7 @@ def test_a_damaged_manifest_is_named(old: Dataset, change: dict[str, Any], words
 # --- what was made before is still known ----------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_runs_and_vectors_of_before_an_addition_are_still_of_the_dataset(tmp_path: Path) -> None:
     run, old = tmp_path / "run", octant_points(tmp_path / "ds", 400)
     model = api.train("sphere2vec", old, out=run, **QUICK)

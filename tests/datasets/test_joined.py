@@ -139,6 +139,7 @@ def test_a_model_is_trained_and_says_so(trained_labels: Model, halves: list[Data
     assert not np.allclose(np.linalg.norm(vectors, axis=1), 1.0)
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_what_was_trained_is_not_asked_on_the_same_ground(
     trained_labels: Model, halves: list[Dataset]
 ) -> None:
@@ -156,6 +157,7 @@ def test_what_was_trained_is_not_asked_on_the_same_ground(
     assert any("was trained on layers" in note for note in allowed.notes)
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_elsewhere_it_may_be_asked(trained_labels: Model, halves: list[Dataset]) -> None:
     """The same model, had it been trained far away; one that does not tell where is trusted nowhere."""
     places = halves[0].lonlat

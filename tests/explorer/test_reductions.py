@@ -58,9 +58,10 @@ def test_pca_is_scikit_learns() -> None:
     ("method", "dim"), [("tsne", 2), ("tsne", 3), pytest.param("umap", 2, marks=pytest.mark.slow)]
 )
 def test_neighborhoods_are_kept_and_a_seed_repeats(
-    method: Method, dim: int, capsys: pytest.CaptureFixture[str]
+    method: Method, dim: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Oracle: trustworthiness, and the groups that were drawn; nothing is printed, but the bar fills."""
+    monkeypatch.setattr(reductions, "TSNE_ITERATIONS", 1000)  # as users have it
     vectors, truth = blobs()
     told = Counted()
     found = reduce_vectors(vectors, method, dim=dim, seed=3, progress=told)  # type: ignore[arg-type]

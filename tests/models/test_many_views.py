@@ -290,6 +290,7 @@ def test_datasets_are_joined_for_every_view(dataset: Dataset, tmp_path: Path) ->
                 assert int(batch["attention_mask"][position].sum()) == int(alone["attention_mask"][0].sum())  # type: ignore[call-overload, index]
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_evaluation_measures_the_view_that_is_asked_for(dataset: Dataset, tmp_path: Path) -> None:
     model = trained(many_views.where2vec, dataset, tmp_path / "run")
     pv.embed(model, dataset, out=tmp_path / "e.parquet")

@@ -26,14 +26,12 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.poi_sets import PoiSetsView
 from placevec.embeddings import EmbeddingsOfViews
 from placevec.errors import DatasetError, InputError, SourceError, UsageError
-from placevec.evaluation import engine
 from placevec.models.category_vectors import read_category_vectors
 from placevec.models.model import Model
 from placevec.recipes import recipe
 from placevec.recipes.images import check_range
 from placevec.training.log import read_metrics
 from tests.cli.commands import run
-from tests.evaluation.test_kinds import SMALL
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2, "projector": 0}
 
@@ -325,19 +323,15 @@ def placevec(*words: object) -> int:
     return main([str(word) for word in words])
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_shares_of_cells_evaluated_and_mapped(
-    cells: Dataset,
-    trained: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    cells: Dataset, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From the command line, with a real label: how much of a cell lies in the east and how much in the north.
 
     Shares that sum to something else are refused with their row. Of the maps: a labeled cell's pixel holds what the
     table says, and predictions on blocks that were not seen are better than the mean.
     """
-    monkeypatch.setitem(engine.BUDGETS, "quick", SMALL)
     random = np.random.default_rng(0)
     rows = np.sort(random.permutation(len(cells))[:160])
     place = (cells.lonlat - cells.lonlat.min(axis=0)) / np.ptp(cells.lonlat, axis=0)

@@ -28,6 +28,7 @@ SMALL = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_probes")
 def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     random, folder = np.random.default_rng(0), tmp_path / "the_path_to_your_img_and_poi_data"
