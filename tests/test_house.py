@@ -25,7 +25,9 @@ def literals(file: Path) -> list[tuple[int, str]]:
     """(line, text) of every string in a file that is no docstring."""
     nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
     documents = {
-        id(node.value) for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        id(node.value)
+        for node in nodes
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
     return [
         (node.lineno, node.value)

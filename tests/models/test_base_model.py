@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ from placevec.models.model import Model
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
+    from tests.robustness.commands import Nursery
 
 BASE = SHIPPED / "base"
 
@@ -43,14 +42,11 @@ def test_it_has_not_seen_helsinki(helsinki_dataset: Dataset) -> None:
     assert not trained_on(Model.load("base"), helsinki_dataset.lonlat).any()
 
 
-def test_it_embeds_without_training(helsinki_dataset: Dataset, tmp_path: Path) -> None:
+def test_it_embeds_without_training(nursery: Nursery, helsinki_dataset: Dataset, tmp_path: Path) -> None:
     """Through the command line, as a user does it; near places are more alike than far ones."""
     out = tmp_path / "vectors.parquet"
-    done = subprocess.run(
-        [sys.executable, "-m", "placevec", "embed", "--model", "base", helsinki_dataset.path, "-o", out, "--json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    done = nursery.run("embed", "--model", "base", helsinki_dataset.path, "-o", out, "--json")
+    assert done.code == 0, done.err
     table = api.load_embeddings(out)
     assert table.provenance.model_hash == Model.load("base").hash
     assert table.vectors.shape == (len(helsinki_dataset), 128)
@@ -73,11 +69,10 @@ def test_a_directory_of_ones_own_comes_first(
     assert Model.load("base").hash == Model.load(helsinki_run).hash
 
 
-def test_wrong_numbers_of_directories_are_one_line(helsinki_dataset: Dataset, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "placevec", "embed", helsinki_dataset.path, "-o", tmp_path / "e.parquet"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "embed --model base DATASET" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_wrong_numbers_of_directories_are_one_line(
+    nursery: Nursery, helsinki_dataset: Dataset, tmp_path: Path
+) -> None:
+    done = nursery.run("embed", helsinki_dataset.path, "-o", tmp_path / "e.parquet")
+    assert done.code == 2
+    assert "embed --model base DATASET" in done.err
+    assert len(done.err.strip().splitlines()) == 1

@@ -17,6 +17,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cheaper import few_projected, try_little, without_flushing
 from tests.robustness import aimed, namespace
 
@@ -97,11 +99,9 @@ if __name__ == "__main__":
     trouble = namespace.enter()
     for name in PRELOADED:
         importlib.import_module(name)
-    from pytest import MonkeyPatch
-
     without_flushing()
     few_projected()
-    try_little(MonkeyPatch())
+    try_little(pytest.MonkeyPatch())
     _answer({"ready": True, "no_mounts": trouble})
     gc.collect()
     gc.freeze()  # what is loaded is never looked at again: children share its memory

@@ -174,12 +174,16 @@ def test_across_the_antimeridian_every_step_works(
     assert dataset.area.east - dataset.area.west < -359
     assert {lon > 0 for lon in dataset.lonlat[:, 0]} == {True, False}
     assert len(dataset) < 500
-    for command in () if options else (
-        ["train", "loc2vec", data, "--out", run, "-q", *SHORT],
-        ["embed", run, data, "-o", table, "-q"],
-        ["explore", table, "--html", tmp_path / "page.html", "--projections", "pca", "-q"],
-        ["search", table, "--lon", "-179.9995", "--lat", "-16.7998", "-k", "60"],
-        ["info", data],
+    for command in (
+        ()
+        if options
+        else (
+            ["train", "loc2vec", data, "--out", run, "-q", *SHORT],
+            ["embed", run, data, "-o", table, "-q"],
+            ["explore", table, "--html", tmp_path / "page.html", "--projections", "pca", "-q"],
+            ["search", table, "--lon", "-179.9995", "--lat", "-16.7998", "-k", "60"],
+            ["info", data],
+        )
     ):  # once: the two datasets are of one kind
         ended = nursery.run(*command)
         assert ended.code == 0, ended.err

@@ -120,8 +120,8 @@ def _tsne(vectors: NDArray[np.float32], dim: int, seed: int, progress: Progress)
     start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)
     with progress.task("t-SNE", total=TSNE_ITERATIONS) as advance, _captured(_Iterations(advance)):
         fitted = TSNE(
-            dim, perplexity=perplexity, init=start.astype(np.float32), max_iter=TSNE_ITERATIONS, random_state=seed, verbose=2,
-            n_jobs=1,
+            dim, perplexity=perplexity, init=start.astype(np.float32), max_iter=TSNE_ITERATIONS, random_state=seed,
+            verbose=2, n_jobs=1,
         ).fit_transform(points)  # fmt: skip
     note = f"neighborhoods preserved (perplexity {perplexity:g}, seed {seed}); distances between groups mean little"
     return Reduction("tsne", _framed(fitted), (), note)

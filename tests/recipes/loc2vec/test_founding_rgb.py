@@ -24,7 +24,9 @@ def rgb(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     for y in range(15):
         for x in range(20):
             small = Image.fromarray(random.integers(0, 255, (4, 4, 3), np.uint8))
-            small.resize((256, 256), Image.Resampling.NEAREST).save(folder / "tiles" / f"tile_17_{70_770 + x}_{51_420 + y}.png")
+            small.resize((256, 256), Image.Resampling.NEAREST).save(
+                folder / "tiles" / f"tile_17_{70_770 + x}_{51_420 + y}.png"
+            )
     return api.prepare("loc2vec", tile_folder=folder / "tiles", out=folder / "data")
 
 

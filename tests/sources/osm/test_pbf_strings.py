@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from placevec.errors import SourceError
 from placevec.sources.osm.pbf import check_strings
 from tests.osm_xml import OsmFile
+from tests.robustness.commands import Nursery
 
 
 def extract(folder: Path, compression: str) -> Path:
@@ -36,7 +35,7 @@ def test_real_extracts_are_fine(helsinki_pbf: Path) -> None:
     check_strings(helsinki_pbf)
 
 
-def test_a_zero_byte_is_rejected_and_ends_no_process(tmp_path: Path) -> None:
+def test_a_zero_byte_is_rejected_and_ends_no_process(nursery: Nursery, tmp_path: Path) -> None:
     """The file that fuzzing found: one byte of a key is zero. Before, preparing it died of SIGSEGV."""
     content = extract(tmp_path, "none").read_bytes()
     assert content.count(b"\x04name") == 1
@@ -44,12 +43,9 @@ def test_a_zero_byte_is_rejected_and_ends_no_process(tmp_path: Path) -> None:
     bad.write_bytes(content.replace(b"\x04name", b"\x04\0ame"))
     with pytest.raises(SourceError, match="a text with a zero byte"):
         check_strings(bad)
-    done = subprocess.run(
-        [sys.executable, "-m", "placevec", "prepare", "loc2vec", "--osm", bad, "--out", tmp_path / "out"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1, done.stderr
-    assert "a text with a zero byte" in done.stderr
+    done = nursery.run("prepare", "loc2vec", "--osm", bad, "--out", tmp_path / "out")
+    assert done.code == 1, done.err
+    assert "a text with a zero byte" in done.err
 
 
 def test_other_damage_is_left_to_osmium(tmp_path: Path) -> None:
