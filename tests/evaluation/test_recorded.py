@@ -184,10 +184,10 @@ def _against_best(one: Any, group: Any) -> tuple[float, ...]:
 
 
 def encoders(folder: Path) -> dict[str, Any]:
-    """A contest of three encoders on numbers, classes and presence, in both kinds of folds, by two probes."""
+    """A contest of three encoders on numbers, classes and presence, by two probes, in blocks."""
     tasks = [_points(kind) for kind in ("regression", "classification", "presence")]
     held = Benchmark(
-        tasks, candidates(["xyz", "wrap", "rff"]), folder, ("ridge", "kNN"), ("blocks", "random"), seeds=2, folds=3
+        tasks, candidates(["xyz", "wrap", "rff"]), folder, ("ridge", "kNN"), ("blocks",), seeds=2, folds=3
     )  # fmt: skip
     groups = compared(held, running.run(held).done)
     found: dict[str, Any] = {}
