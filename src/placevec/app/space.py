@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from placevec.app.project import Project
 from placevec.explorer.coloring import Coloring
-from placevec.explorer.pages.page import page_of
+from placevec.explorer.embedded import base64_of
+from placevec.explorer.pages.page import MAX_BEYOND, MAX_NAME_LENGTH, page_of
 from placevec.explorer.pages.panels import space_content as content_of
 from placevec.explorer.reductions import Reduction
 
@@ -55,10 +58,50 @@ def space_content(reduction: Reduction) -> dict[str, Any]:
     return _keyed(content_of(reduction))
 
 
-def results_content(query: str | None, found: pd.DataFrame, measure: str) -> dict[str, Any]:
-    """The JSON of places that were found, nearest first, and of the place that was asked for."""
-    distances = [float(value) for value in found[measure]]
-    return _keyed({"query": query, "ids": [str(one) for one in found["place_id"]], "distances": distances})
+def results_content(project: Project, query: str | None, found: pd.DataFrame, measure: str) -> dict[str, Any]:
+    """The JSON of places that were found, nearest first, and of the place that was asked for.
+
+    Those that the sample lacks come with what the page needs to draw them, up to its `MAX_BEYOND`.
+    """
+    ids = [str(one) for one in found["place_id"]]
+    rows = [project.row_of[one] for one in ([] if query is None else [query]) + ids]
+    content = {
+        "query": query, "ids": ids, "distances": [float(value) for value in found[measure]],
+        "beyond": _beyond(project, np.array(rows, np.int64)),
+    }  # fmt: skip
+    return _keyed(content)
+
+
+def _beyond(project: Project, rows: NDArray[np.int64]) -> dict[str, Any]:
+    """Places among ``rows`` that are not in the sample: ids, names, degrees, and (M, 3) principal components."""
+    table, drawn = project.table, project.drawn
+    rows = rows[~np.isin(rows, drawn.rows)][:MAX_BEYOND]
+    degrees = [
+        [None if value != value else value for value in column] for column in table.lonlat[rows].T.tolist()
+    ]
+    names = [name[:MAX_NAME_LENGTH] if isinstance(name, str) else None for name in table.names[rows]]
+    return {
+        "ids": [str(one) for one in table.place_id[rows]], "names": names, "lon": degrees[0], "lat": degrees[1],
+        "components": base64_of(_components(project, rows)),
+    }  # fmt: skip
+
+
+def _components(project: Project, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(M, 3) positions of any places among the principal components of the sample, which are linear in the vectors."""
+    if not len(rows):
+        return np.zeros((0, 3), np.float32)
+
+    def fitted() -> NDArray[np.float64]:
+        some = project.drawn.rows[:_FITTED_TO]
+        vectors = project.table.vectors[some].astype(np.float64)
+        known = project.drawn.reduction("pca", 3).components[:_FITTED_TO]
+        return np.linalg.lstsq(np.column_stack([vectors, np.ones(len(some))]), known, rcond=None)[0]
+
+    weights = project.once("components", fitted)
+    return np.asarray(project.table.vectors[rows] @ weights[:-1] + weights[-1], np.float32)
+
+
+_FITTED_TO = 5_000
 
 
 def colorings_content(colorings: Sequence[Coloring]) -> dict[str, Any]:

@@ -161,6 +161,20 @@ class Drawn:
             return None
         return layer_shares(self.dataset, self.place_id, self.window_m)
 
+    def shapes(self, mercator: Floats, origin: Floats) -> tuple[dict[str, Any] | None, str]:
+        """Outlines of places that are areas, and why there are none, see `placevec.explorer.maps.shapes`."""
+        from placevec.explorer.maps.shapes import shapes_content
+
+        if self.emb.are_points:
+            return None, ""
+        # beside a map, boxes are what the model reads around each place, which the page outlines itself
+        content, note = shapes_content(
+            self.emb.geometry_at(self.rows), mercator, origin, boxes=self.scene is None
+        )
+        if note:
+            self.progress.say(f"Note: {note}")
+        return content, note
+
     @property
     def apart_m(self) -> float:
         """Minimum distance in meters between similar places that are listed: nearer ones show much the same ground."""

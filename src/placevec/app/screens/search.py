@@ -187,7 +187,7 @@ def _found(project: Project, query: Query, found: gpd.GeoDataFrame, kind: str) -
         project,
         "found",
         height=480,
-        results=results_content(place, found, measure),
+        results=results_content(project, place, found, measure),
         picks=kind == "Point on the map",
     )
     rows = [project.row_of[str(one)] for one in found["place_id"]]

@@ -59,7 +59,7 @@ def _shown(project: Project, score: np.ndarray, found: pd.DataFrame) -> Selectio
     coloring = by_number("score", "Score of the set", score[drawn.rows], note=note)
     selection = show_space(
         project, "set_space", height=480, colorings=colorings_content([coloring]),
-        results=results_content(None, found.head(_LIT), "score"),
+        results=results_content(project, None, found.head(_LIT), "score"),
     )  # fmt: skip
     pictures, counts, table = st.tabs(["Places", "Scores", "Table"])
     with pictures:

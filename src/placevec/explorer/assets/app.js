@@ -70,8 +70,23 @@ function offerColorings(items) {
   if (items.length) setColoring(items[0].key);
 }
 
+/** Put places that the sample lacks into the slots after it; their positions in the space are those of its components. */
+function placeBeyond({ ids, names, lon, lat, components }) {
+  const [radius, rad] = [6378137, Math.PI / 180], world = 2 * Math.PI * radius, at = array(components, Float32Array);
+  for (let n = 0; n < page.beyond; n++) {
+    const i = count + n, known = n < ids.length && lon[n] !== null && Math.abs(lat[n]) < 85.05, east = known ? radius * lon[n] * rad - meta.origin[0] : NaN;
+    [places.id[i], places.name[i]] = n < ids.length ? [ids[n], names[n]] : ["", null];
+    [places.lon[i], places.lat[i]] = [lon[n] ?? NaN, lat[n] ?? NaN];
+    places.east[i] = east - world * Math.round(east / world);
+    places.north[i] = known ? radius * Math.asinh(Math.tan(lat[n] * rad)) - meta.origin[1] : NaN;
+    for (let c = 0; c < 3; c++) projector.component[3 * i + c] = n < ids.length ? at[3 * n + c] : NaN;
+  }
+  panes.forEach((pane) => pane.redraw("camera"));
+}
+
 /** The places that the app found, nearest first, and the place that was asked for. */
-function showResults({ query, ids, distances }) {
+function showResults({ query, ids, distances, beyond }) {
+  if (page.beyond) placeBeyond(beyond);
   const known = ids.map((id, rank) => [places.id.indexOf(id), distances[rank]]).filter(([index]) => index >= 0);
   state.focus = query === null ? -1 : places.id.indexOf(query);
   state.selected = null;

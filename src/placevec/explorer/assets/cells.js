@@ -24,7 +24,7 @@ function drawCellsOf(splatter, level, color, levels, meters, [scale, x0, y0], [w
   const first = [Math.floor(-x0 / scale / meters), Math.floor((y0 - high) / scale / meters)];
   const across = Math.ceil(wide / scale / meters) + 2, up = Math.ceil(high / scale / meters) + 2;
   const best = new Int8Array(across * up).fill(-1), members = new Map();
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < slots; i++) {
     const column = Math.floor(east[i] / meters) - first[0], row = Math.floor(north[i] / meters) - first[1];
     if (!(column >= 0 && row >= 0 && column < across && row < up) || !levels.includes(level[i])) continue;
     const at = row * across + column;

@@ -50,17 +50,20 @@ const categoryHex = (category) => category.color ?? NO_VALUE[isDark() ? "dark" :
 const shareOf = (item, value) => (item.high > item.low ? (value - item.low) / (item.high - item.low) : 0.5);
 const paintOf = (item, share) => rampColor(item.reversed ? 1 - share : share);
 
-/** One packed RGBA color (little endian, as in ImageData) for each place. */
+/** One packed RGBA color (little endian, as in ImageData) for each slot; places beyond the sample have the color of text. */
 function placeColors() {
-  const item = activeColoring();
-  const none = packed(channels(NO_VALUE[isDark() ? "dark" : "light"]));
+  const item = activeColoring(), dark = isDark() ? "dark" : "light";
+  const none = packed(channels(NO_VALUE[dark])), out = new Uint32Array(slots).fill(packed(channels(WORD[dark].slice(1))), count);
   if (item.kind === "category") {
     const table = item.categories.map((category) => packed(channels(categoryHex(category))));
-    return Uint32Array.from(item.codes, (code) => table[code]);
+    for (let i = 0; i < count; i++) out[i] = table[item.codes[i]];
+    return out;
   }
-  if (item.kind === "rgb") return Uint32Array.from({ length: count }, (_, i) => packed(rgbOf(item, i)));
+  if (item.kind === "rgb") {
+    for (let i = 0; i < count; i++) out[i] = packed(rgbOf(item, i));
+    return out;
+  }
   const table = Array.from({ length: 256 }, (_, i) => packed(paintOf(item, i / 255)));
-  const out = new Uint32Array(count);
   for (let i = 0; i < count; i++) {
     const value = item.values[i];
     out[i] = Number.isFinite(value) ? table[Math.round(Math.min(1, Math.max(0, shareOf(item, value))) * 255)] : none;
@@ -76,6 +79,7 @@ const hexText = (rgb) => `#${Array.from(rgb, (value) => value.toString(16).padSt
 
 /** The value of a place in a coloring, as text. */
 function textOf(item, index) {
+  if (index >= count) return "not in the sample drawn";
   if (item.kind === "category") return item.categories[item.codes[index]].label;
   if (item.kind === "rgb") return hexText(rgbOf(item, index));
   const text = numberText(item.values[index], item.maximum - item.minimum);

@@ -22,25 +22,35 @@ const mapAlone = document.body.dataset.layout === "map";
 const page = block("placevec-places");
 const meta = page.meta;
 const count = page.id.length;
+/** Places drawn, and slots after them for places beyond the sample that the app finds; see app.js. */
+const slots = count + page.beyond;
 
 const places = {
-  id: page.id,
-  name: page.name,
-  lon: array(page.lon, Float64Array),
-  lat: array(page.lat, Float64Array),
-  east: array(page.east, Float64Array), // Web-Mercator meters, NaN without coordinates; unwrapped at 180 degrees
-  north: array(page.north, Float64Array),
-  reach: page.reach ? array(page.reach, Float32Array) : null, // count x 4: footprint west, south, east, north of the center
+  id: [...page.id, ...new Array(page.beyond).fill("")],
+  name: [...page.name, ...new Array(page.beyond).fill(null)],
+  lon: perSlot(page.lon, Float64Array),
+  lat: perSlot(page.lat, Float64Array),
+  east: perSlot(page.east, Float64Array), // Web-Mercator meters, NaN without coordinates; unwrapped at 180 degrees
+  north: perSlot(page.north, Float64Array),
+  reach: page.reach ? perSlot(page.reach, Float32Array, 4) : null, // slots x 4: footprint west, south, east, north of the center
 };
+
+/** The numbers of each place, and NaN for the slots after them. */
+function perSlot(base64, Type, width = 1) {
+  const stored = array(base64, Type);
+  if (stored.length === width * slots) return stored;
+  const out = new Type(width * slots).fill(NaN);
+  out.set(stored);
+  return out;
+}
 
 /** The embedding spaces: one panel for each table or view of the same places, each reduced by the same methods. */
 const panels = page.panels.map(({ label, spaces }) => ({ label, spaces: spaces.map(readSpace) }));
 
-/** Decode a space: `component` is count x 3, NaN for places without a vector; a flat space has no third dimension. */
+/** Decode a space: `component` is slots x 3, NaN for places without a vector; a flat space has no third dimension. */
 function readSpace({ values, dims, ...space }) {
-  const stored = array(values, Float32Array);
-  if (dims === 3) return { ...space, dims, component: stored };
-  const component = new Float32Array(3 * count);
+  if (dims === 3) return { ...space, dims, component: perSlot(values, Float32Array, 3) };
+  const stored = array(values, Float32Array), component = new Float32Array(3 * slots).fill(NaN, 3 * count);
   for (let i = 0; i < count; i++) [component[3 * i], component[3 * i + 1]] = [stored[2 * i], stored[2 * i + 1]];
   return { ...space, dims, component };
 }

@@ -15,7 +15,9 @@ class GeoMap extends Pane {
       west.push(i);
     }
     this.box = west.length ? box : [-1, -1, 1, 1];
+    if (ringed) for (let i = 0; i < count; i++) if (hasShape(i)) for (const c of [0, 1, 2, 3]) this.box[c] = Math[c < 2 ? "min" : "max"](this.box[c], ringed.box[4 * i + c]);
     this.spacingMeters = typicalSpacing(this.box);
+    if (ringed) document.getElementById("dots").textContent = "Areas";
     if (!west.length) document.querySelector("#map .label strong").textContent = "Map: these places have no coordinates";
   }
 
@@ -40,6 +42,34 @@ class GeoMap extends Pane {
 
   latitude() { return Math.atan(Math.sinh((this.center[1] + meta.origin[1]) / 6378137)); }
 
+  /** Meters to device pixels: [scale, x of 0, y of 0]. */
+  see() {
+    const s = this.scale * this.ratio;
+    return [s, this.width * this.ratio / 2 - this.center[0] * s, this.height * this.ratio / 2 + this.center[1] * s];
+  }
+
+  /** Whether areas are drawn: there are outlines, and room for them. */
+  showsShapes() { return ringed !== null && this.spacing() >= TOUCH_PX; }
+
+  drawPoints() {
+    super.drawPoints();
+    if (!this.showsShapes()) return;
+    const context = this.points.getContext("2d"), level = emphasis(), levels = this.hidesPlain() ? [LIT, FOCUS] : [DIM, PLAIN, LIT, FOCUS];
+    const edge = this.spacing() >= EDGE_FROM_PX ? (isDark() ? "#14161a" : "#ffffff") : null;
+    context.lineWidth = this.ratio * 0.7;
+    context.lineJoin = "round";
+    this.lit.push(...fillShapes(context, level, shared.colors(), levels, this.see(), [this.width * this.ratio, this.height * this.ratio], edge));
+  }
+
+  /** A place that is an area is drawn as one, not as a dot. */
+  isDot(i) { return !(this.showsShapes() && hasShape(i)); }
+
+  pick(x, y, within) {
+    if (!this.showsShapes()) return super.pick(x, y, within);
+    const found = shapeAt(this.center[0] + (x - this.width / 2) / this.scale, this.center[1] - (y - this.height / 2) / this.scale, passes);
+    return found >= 0 ? found : super.pick(x, y, 4);
+  }
+
   drawCells(level, color) {
     const inCells = !this.hidesPlain() && this.spacing() < TOUCH_PX;
     this.cellMeters = inCells ? 2 ** Math.ceil(Math.log2(LEAST_CELL_PX / this.scale)) : 0;
@@ -47,10 +77,9 @@ class GeoMap extends Pane {
     note.hidden = !inCells;
     if (!inCells) return () => false;
     note.textContent = `cells of ${metersText(this.cellMeters * Math.cos(this.latitude()))}`;
-    const levels = state.focus >= 0 ? [DIM, PLAIN] : [DIM, PLAIN, LIT], s = this.scale * this.ratio;
-    const see = [s, this.width * this.ratio / 2 - this.center[0] * s, this.height * this.ratio / 2 + this.center[1] * s];
-    drawCellsOf(this.splatter, level, color, levels, this.cellMeters, see, [this.width * this.ratio, this.height * this.ratio]);
-    if (levels.includes(LIT)) for (let i = 0; i < count; i++) if (level[i] === LIT && onMap(i)) this.lit.push(i);
+    const levels = state.focus >= 0 ? [DIM, PLAIN] : [DIM, PLAIN, LIT];
+    drawCellsOf(this.splatter, level, color, levels, this.cellMeters, this.see(), [this.width * this.ratio, this.height * this.ratio]);
+    if (levels.includes(LIT)) for (let i = 0; i < slots; i++) if (level[i] === LIT && onMap(i)) this.lit.push(i);
     return (pass) => levels.includes(pass);
   }
 
@@ -72,7 +101,7 @@ class GeoMap extends Pane {
   project() {
     const { east, north } = places, s = this.scale * this.ratio;
     const ox = this.width * this.ratio / 2 - this.center[0] * s, oy = this.height * this.ratio / 2 + this.center[1] * s;
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < slots; i++) {
       this.x[i] = ox + east[i] * s;
       this.y[i] = oy - north[i] * s;
     }
@@ -116,6 +145,7 @@ class GeoMap extends Pane {
 
   /** Footprints of the place under the pointer, the selected place and the highlighted places. */
   drawFootprints(context, accent) {
+    if (this.showsShapes()) { this.drawOutlines(context, accent); return; }
     if (!places.reach) return;
     const outline = (i, width, alpha, filled) => {
       if (!(i >= 0) || !onMap(i)) return;
@@ -132,6 +162,22 @@ class GeoMap extends Pane {
     if (this.lit.length <= 400) for (const i of this.lit) outline(i, 1, 0.5, false);
     outline(state.hover, 1.5, 0.9, false);
     outline(state.focus, 2.5, 1, true);
+  }
+
+  /** Outlines of the area under the pointer, the selected and the highlighted ones. */
+  drawOutlines(context, accent) {
+    const see = this.see().map((value) => value / this.ratio);
+    const outline = (i, width, color) => {
+      if (!(i >= 0) || !hasShape(i)) return;
+      traceShape(context, i, see);
+      context.lineJoin = "round";
+      context.lineWidth = width;
+      context.strokeStyle = color;
+      context.stroke();
+    };
+    if (state.neighbors.length && this.lit.length <= 400) for (const i of this.lit) outline(i, 1.2, accent);
+    outline(state.hover, 2, WORD[isDark() ? "dark" : "light"]);
+    outline(state.focus, 2.5, accent);
   }
 
   drawMarks(context) {

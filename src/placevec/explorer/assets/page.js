@@ -85,6 +85,7 @@ function describe() {
   const about = document.getElementById("about");
   about.append(element("div", { text: drawn[0].toUpperCase() + drawn.slice(1) + (meta.places_drawn < meta.places_total ? ` (seed ${meta.seed})` : "") + (meta.created ? ` · created ${meta.created.slice(0, 10)}` : "") }));
   about.append(element("div", { text: `placevec ${meta.version}${meta.model_hash ? ` · model ${meta.model_hash.slice(0, 12)}` : ""}` }));
+  if (meta.without_shapes) about.append(element("div", { text: meta.without_shapes[0].toUpperCase() + meta.without_shapes.slice(1) }));
   if (meta.without_coordinates) about.append(element("div", { text: `${thousands(meta.without_coordinates)} without coordinates, shown in the embedding space only` }));
 }
 

@@ -14,15 +14,15 @@ class Pane {
       return canvas;
     });
     this.splatter = new Splatter(this.points);
-    this.x = new Float32Array(count).fill(NaN); // device pixels
-    this.y = new Float32Array(count).fill(NaN);
+    this.x = new Float32Array(slots).fill(NaN); // device pixels
+    this.y = new Float32Array(slots).fill(NaN);
     this.size = null; // Float32Array of relative disc sizes, or null for all the same
     this.order = null; // back to front, or null
     this.lit = []; // places highlighted by the last drawing
     this.drawMs = 0;
     this.stale = { camera: true, points: true, marks: true };
     this.brush = null;
-    this.scatter = shuffled(count);
+    this.scatter = shuffled(slots);
     new ResizeObserver(() => this.resize()).observe(this.stage);
     this.gestures = new Gestures(this);
     for (const button of document.querySelectorAll(`#${id} [data-zoom]`)) {
@@ -97,6 +97,9 @@ class Pane {
   /** Draw the places of some levels as cells where their dots would touch; returns whether a level is drawn so. */
   drawCells() { return () => false; }
 
+  /** Whether a place is drawn as a dot. */
+  isDot() { return true; }
+
   drawPoints() {
     const level = emphasis(), color = shared.colors(), dark = isDark();
     const edge = dark ? 0xff1a1614 : 0xffffffff;
@@ -109,7 +112,7 @@ class Pane {
     for (const pass of this.hidesPlain() ? [LIT] : [DIM, PLAIN, LIT]) {
       if (inCells(pass)) continue;
       for (const i of order) {
-        if (level[i] !== pass || !(this.x[i] === this.x[i])) continue; // NaN: not in this pane
+        if (level[i] !== pass || !(this.x[i] === this.x[i]) || !this.isDot(i)) continue; // NaN: not in this pane
         const size = radius * (this.size ? this.size[i] : 1);
         if (pass === DIM) this.splatter.disc(this.x[i], this.y[i], size * 0.8, 0, color[i], edge, dimOpacity);
         else if (pass === PLAIN) this.splatter.disc(this.x[i], this.y[i], size, casing, color[i], edge, 1);
@@ -121,7 +124,7 @@ class Pane {
       }
     }
     const f = state.focus;
-    if (f >= 0 && this.x[f] === this.x[f]) {
+    if (f >= 0 && this.x[f] === this.x[f] && this.isDot(f)) {
       this.splatter.disc(this.x[f], this.y[f], Math.max(radius * 1.6, 5 * this.ratio), this.ratio, color[f], edge, 1);
     }
     this.splatter.end();
@@ -145,9 +148,9 @@ class Pane {
       context.stroke();
       context.globalAlpha = 1;
       if (state.neighbors.length <= 30) this.ranks(context, at, ink);
-      ring(context, fx, fy, Math.max(8.5, this.radius() * 1.6 + 3.5), accent, 2.5);
+      if (this.isDot(state.focus)) ring(context, fx, fy, Math.max(8.5, this.radius() * 1.6 + 3.5), accent, 2.5);
     }
-    if (state.hover >= 0 && Number.isFinite(this.x[state.hover])) {
+    if (state.hover >= 0 && Number.isFinite(this.x[state.hover]) && this.isDot(state.hover)) {
       ring(context, ...at(state.hover), Math.max(7, this.radius() + 3.5), ink, 2);
     }
     if (this.brush) drawBrush(context, this.brush, accent);
@@ -176,7 +179,7 @@ class Pane {
   pick(x, y, within = PICK_RADIUS) {
     let best = -1, least = (within * this.ratio) ** 2;
     const dx = x * this.ratio, dy = y * this.ratio;
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < slots; i++) {
       const d = (this.x[i] - dx) ** 2 + (this.y[i] - dy) ** 2;
       if (d < least && passes(i)) { least = d; best = i; }
     }

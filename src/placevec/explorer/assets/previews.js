@@ -45,7 +45,7 @@ const previews = {
 
   /** A new canvas with a place's thumbnail, or null if the page has none. */
   canvas(index, size, className) {
-    if (!this.stored) return null;
+    if (!this.stored || index >= count) return null;
     const canvas = blankPicture(size, className);
     this.draw(canvas, index);
     return canvas;
@@ -53,7 +53,7 @@ const previews = {
 
   /** The same, drawn when it scrolls into view: for long lists. */
   lazyCanvas(index, size, className) {
-    if (!this.stored) return null;
+    if (!this.stored || index >= count) return null;
     const canvas = blankPicture(size, className);
     canvas.dataset.wanted = index;
     sights.observe(canvas);

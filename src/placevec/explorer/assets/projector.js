@@ -132,9 +132,9 @@ class Projector extends Pane {
 
   project() {
     const lens = this.lens(), { component } = this, solid = this.depth > 0.02;
-    const depths = solid ? new Float32Array(count) : null;
-    this.size = solid ? this.size ?? new Float32Array(count) : null;
-    for (let i = 0; i < count; i++) {
+    const depths = solid ? new Float32Array(slots) : null;
+    this.size = solid ? this.size ?? new Float32Array(slots) : null;
+    for (let i = 0; i < slots; i++) {
       const [x, y, near, z] = lens(component[3 * i], component[3 * i + 1], component[3 * i + 2]);
       this.x[i] = x * this.ratio;
       this.y[i] = y * this.ratio;

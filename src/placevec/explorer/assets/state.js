@@ -137,10 +137,10 @@ function passes(index) {
 
 /** The emphasis of each place, as a Uint8Array used by both panes. */
 function emphasis() {
-  const level = new Uint8Array(count);
+  const level = new Uint8Array(slots);
   const focused = state.focus >= 0;
   const lit = state.selected;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < slots; i++) {
     if (!passes(i)) level[i] = DIM;
     else if (lit) level[i] = lit[i] ? (focused ? PLAIN : LIT) : DIM;
     else level[i] = focused && !state.away ? DIM : PLAIN;

@@ -30,6 +30,9 @@ Layout = Literal["both", "map"]
 MAX_NAME_LENGTH = 500
 """Maximum number of characters of a name."""
 
+MAX_BEYOND = 5_000
+"""Maximum number of places beyond the sample that the app finds and its page shows at a time."""
+
 
 @dataclass(frozen=True)
 class PageReport:
@@ -119,6 +122,7 @@ def compose(
     packed = [panel.vectors(VECTOR_BYTES // len(panels)) for panel in panels]
     scene = drawn.scene
     origin, mercator = mercator_meters(lonlat)
+    shapes, without_shapes = drawn.shapes(mercator, origin)
 
     first: dict[str, Any] = {
         "id": [str(one) for one in drawn.place_id],
@@ -128,13 +132,17 @@ def compose(
         "east": base64_of(mercator[:, 0] - origin[0]),
         "north": base64_of(mercator[:, 1] - origin[1]),
         "panels": [{"label": panel.label, "spaces": panel.spaces(methods)} for panel in panels],
+        "shapes": shapes,
         "reach": None if scene is None else base64_of(scene.reach(mercator)),
         "colorings": [one.content for one in colorings or [of_nothing(len(drawn))]],
         "queries": [drawn.in_words(one) for one in drawn.queries],
         "ask": served,
         "app": in_app,
-        "meta": _meta(drawn) | {"places_drawn": len(drawn), "seed": drawn.seed, "origin": origin.tolist()},
-    }
+        "beyond": min(MAX_BEYOND, drawn.total - len(drawn)) if in_app else 0,
+        "meta": _meta(drawn) | {
+            "without_shapes": without_shapes, "places_drawn": len(drawn), "seed": drawn.seed, "origin": origin.tolist(),
+        },
+    }  # fmt: skip
     first_texts = {"places": embeddable_json(first)}
     later_texts = {
         "map": embeddable_json(None if scene is None else scene.basemap_content(origin)),

@@ -15,8 +15,8 @@ from importlib import resources
 
 SCRIPTS = (
     "data.js", "state.js", "neighbors.js", "colors.js", "splat.js", "brush.js", "gestures.js", "pane.js", "cells.js",
-    "projector.js", "panels.js", "basemap.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js",
-    "queries.js", "search.js", "popup.js", "page.js",
+    "shapes.js", "projector.js", "panels.js", "basemap.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js",
+    "card.js", "queries.js", "search.js", "popup.js", "page.js",
 )  # fmt: skip
 """Parts of the page's script, in order."""
 SERVED = "served.js"
