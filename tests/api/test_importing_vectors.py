@@ -48,7 +48,7 @@ def test_a_table_like_any_other(
     assert (made.source, made.version, made.license) == (
         "AlphaEarth Foundations Satellite Embedding", "v1 2024", "CC-BY-4.0"
     )  # fmt: skip
-    assert "produced by Google and Google DeepMind.; " in made.attribution
+    assert "produced by Google and Google DeepMind. " in made.attribution
     np.testing.assert_allclose(np.linalg.norm(table.vectors, axis=1), 1, atol=1e-6)
     found = pv.similar(table, place=table.place_id[3], k=4)
     order = np.argsort(-(table.vectors @ table.vectors[3]))

@@ -277,7 +277,7 @@ def _table(
 
 def _provenance(wanted: _Wanted, edition: Edition, files: Sequence[str]) -> Provenance:
     """Vectors of one product and version have one hash of their model, so that those of two never share a table."""
-    from placevec import __version__
+    from placevec._version import __version__
     from placevec.embeddings import Provenance
 
     product, ground = edition.product, wanted.dataset
@@ -289,7 +289,7 @@ def _provenance(wanted: _Wanted, edition: Edition, files: Sequence[str]) -> Prov
         model_hash=atomic.sha256_of_json([product.name, edition.version, edition.dim]),
         dataset_hash=ground.hash if ground is not None else atomic.sha256_of_json([product.name, sizes]),
         dataset_path="" if ground is None else shared_path(ground.path),
-        attribution="; ".join(one for one in credits if one),
+        attribution="; ".join(one for one in credits if one).replace(".; ", ". "),
         created=now(),
         placevec_version=__version__,
         source=product.title,

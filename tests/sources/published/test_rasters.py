@@ -88,7 +88,7 @@ def test_blocks_are_read_only_where_places_are_and_once(
     assert max(max(one) for one in read) <= BLOCK
 
 
-def test_places_outside_without_data_and_out_of_range_are_told_apart(tmp_path: Path) -> None:
+def test_why_places_have_no_vector(tmp_path: Path) -> None:
     stored = files.stored_as_alphaearth(files.unit_vectors(*files.centers(60, 80)))
     stored[10, 10] = -128
     stored[20, 20] //= 2

@@ -5,7 +5,7 @@
 | Clay v0 | source_url, date, embeddings, geometry (https://clay-foundation.github.io/model) |
 | Clay v1.5 | chips_id, cell_id, datetime, embedding, geometry (https://source.coop/clay) |
 | Earth Index | id, geometry, embedding (https://source.coop/earthgenome/earthindexembeddings) |
-| Major TOM | unique_id, embedding, timestamp, product_id, grid_cell, centre_lat, centre_lon (arXiv 2412.05600) |
+| Major TOM | unique_id, embedding, timestamp, product_id, grid_cell, coordinates (arXiv 2412.05600) |
 | CityRep | sample_id, x, y, e0, e1, ... |
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ class _Layout:
 
 _LAYOUTS = (
     (("unique_id", "embedding", "grid_cell"),
-     _Layout(MAJOR_TOM, "embedding", "unique_id", "timestamp", ("centre_lon", "centre_lat"))),
+     _Layout(MAJOR_TOM, "embedding", "unique_id", "timestamp")),
     (("chips_id", "embedding", "geometry"), _Layout(CLAY, "embedding", "chips_id", "datetime")),
     (("embeddings", "geometry"), _Layout(CLAY, "embeddings", None, "date")),
     (("id", "embedding", "geometry"), _Layout(EARTH_INDEX, "embedding", "id")),
@@ -176,6 +176,8 @@ class _Table:
                     f"{path} is of no known layout (Clay, Earth Index, Major TOM, CityRep); its columns are: "
                     f"{', '.join(self.schema.names[:12])[:200]}"
                 )
+            if self.layout.product is MAJOR_TOM:
+                self.layout = replace(self.layout, degrees=_centers_in(names))
             self.system = None
             self.geometry = of_schema(self.schema, footer, path)
             if self.geometry is None and "geometry" in names:
@@ -299,6 +301,15 @@ class _Table:
         good = np.isfinite(found).all(axis=1) & (found != 0).any(axis=1)
         there[wanted] = good
         return found, there
+
+
+def _centers_in(names: set[str]) -> tuple[str, str] | None:
+    """Columns of the degrees of a patch's center, in either spelling."""
+    found = [
+        next((one for one in names if re.fullmatch(f"cent(er|re)_{axis}", one)), None)
+        for axis in ("lon", "lat")
+    ]
+    return (found[0], found[1]) if found[0] and found[1] else None
 
 
 def _count(lost: dict[str, int], why: str, rows: NDArray[np.bool_]) -> None:
