@@ -22,7 +22,7 @@ _HALF_WORLD = 20_037_508.342789244
 
 
 def write_cog(table: Embeddings, path: Path) -> int:
-    """Write the vectors of places that lie on a grid; returns how many pixels hold one.
+    """Write the vectors of places that lie on a grid; returns how many places it shows.
 
     Map tiles of one zoom become pixels of EPSG:3857, exactly. Other places become pixels of their UTM zone, as far apart
     as they usually are, the nearest place within three quarters of that each.
@@ -78,7 +78,7 @@ def write_cog(table: Embeddings, path: Path) -> int:
                 plain, final, driver="COG", compress="ZSTD", blocksize=256, overview_resampling=Resampling.nearest.name,
             )  # fmt: skip
         os.replace(final, temporary)
-    return int(held.sum())
+    return len(np.unique(place[held]))
 
 
 def _on_tiles(table: Embeddings, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Any, str] | None:

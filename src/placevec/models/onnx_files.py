@@ -23,7 +23,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from placevec.encoders.locations.encoder import LocationEncoder
 from placevec.encoders.shape_cnn import ShapeTileCNN
 from placevec.errors import InputError, MissingExtraError, ModelError, UsageError
 from placevec.io import atomic
@@ -56,12 +55,13 @@ class Written:
 class _Points(nn.Module):
     """(N, 2) float64 lon, lat degrees -> vectors."""
 
-    def __init__(self, encoder: LocationEncoder) -> None:
+    def __init__(self, encoder: Any) -> None:
         super().__init__()
         self.encoder = encoder
 
     def forward(self, lonlat: Tensor) -> Tensor:
-        return self.encoder.unchecked(lonlat)
+        found: Tensor = self.encoder.unchecked(lonlat)
+        return found
 
 
 class PlainShapeCNN(nn.Module):
@@ -151,8 +151,8 @@ def write_onnx(model: Model, path: Path, view: str | None = None) -> Written:
 def _traceable(encoder: nn.Module, spec: Any, view: str) -> tuple[nn.Module, str, Tensor]:
     """(module, name of its input, a batch of it)."""
     draws = torch.Generator().manual_seed(0)
-    if isinstance(encoder, LocationEncoder):
-        if encoder.seasons:
+    if hasattr(encoder, "unchecked"):  # every encoder of coordinates has it
+        if getattr(encoder, "seasons", 0):
             raise ModelError(
                 "an encoder with seasons reads a date too, which ONNX export does not support yet"
             )
