@@ -66,10 +66,11 @@ def owners() -> Mapping[str, list[str]]:
 def distributions(folder: str) -> frozenset[str]:
     """Distributions that a folder's imports need; those beside them as `BESIDE` says."""
     modules = imported(folder)
-    found = {plain(owner) for module in modules for owner in owners().get(module.split(".")[0], ())}
-    return frozenset(found | (APART & modules)) | {
-        name for name, through in BESIDE.items() if through in modules
-    }
+    tops = {module.split(".")[0] for module in modules}
+    found = {
+        plain(owner) for top in tops for owner in owners().get(top, [top])
+    }  # what is not here, by its module
+    return frozenset(found) | {name for name, through in BESIDE.items() if through in modules}
 
 
 def test_everything_required_is_imported() -> None:

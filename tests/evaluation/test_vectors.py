@@ -16,6 +16,7 @@ import pytest
 from placevec.api.training import _pairs_of
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.splits import RunSplit, Split, write_split
+from placevec.embeddings import Provenance
 from placevec.errors import EvaluationError, InputError
 from placevec.evaluation import Report, engine, evaluate
 from placevec.evaluation.baselines import COVERAGE
@@ -23,7 +24,7 @@ from placevec.evaluation.engine import BUDGETS
 from placevec.evaluation.intrinsic import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN
 from placevec.evaluation.osm_tasks import landuse_task
 from placevec.evaluation.probes import Effort
-from placevec.evaluation.vectors import _kept, buffer_m_of
+from placevec.evaluation.vectors import _Features, _kept, _Places, buffer_m_of
 from placevec.geo import Area, hold_out_blocks
 from placevec.io.progress import SILENT
 from placevec.training.samplers.near_far import NearFarSampler
@@ -210,7 +211,11 @@ def test_own_labels_on_ground_that_was_trained_are_evaluated_with_a_warning(
         warnings.append([note for note in judged.notes if "trained on landuse of these places" in note])
     assert [len(found) for found in warnings] == [1, 0]
     beside = {"other": Network(trained_labels=("tags",), record={"areas": [here]}, seed=5)}
-    (judged,) = run(corner, noise(corner), tasks=[], labels=tmp_path / "labels.csv", others=beside).results
+    tables = {"theirs": embeddings(corner, corner.lonlat)}
+    report = run(corner, noise(corner), tasks=[], labels=tmp_path / "labels.csv", others=beside, tables=tables)
+    (judged,) = report.results
+    assert "theirs" in [row.name for row in judged.rows]
+    assert any(note.startswith("theirs has vectors of ") for note in report.notes)
     assert any(note.startswith("other: the model was trained on tags") for note in judged.notes)
 
 
@@ -390,3 +395,26 @@ def test_folds_are_kept_for_the_same_model_and_dataset_alone(tmp_path: Path) -> 
             assert (job.get("fold-0") is not None) == is_kept
             job.put("fold-0", b"vectors")
             raise KeyboardInterrupt
+
+
+def test_tables_of_others_are_rows_joined_by_place(place: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By place_id where they are of the dataset, else by location; what they lack is told. Oracle: the lonlat itself."""
+    monkeypatch.setattr("placevec.evaluation.vectors.baselines", lambda *given, **options: {})
+    own = embeddings(place, place.lonlat)[::2]
+    foreign = replace(embeddings(place, place.lonlat), provenance=Provenance("x" * 64, "y" * 64))
+    foreign.place_id = np.array([f"other {number}" for number in range(len(place))], object)
+    places: Any = _Places(embeddings(place, noise(place)), place)  # type: ignore[arg-type]
+    features = _Features(places, None, [places.rows], 1, SILENT)
+    told = features.add_tables(places, {"half": own, "moved": foreign})
+    np.testing.assert_array_equal(features.sets["moved"][0], place.lonlat.astype(np.float32))
+    half = features.sets["half"][0]
+    np.testing.assert_array_equal(half[::2, :2], place.lonlat[::2].astype(np.float32))
+    assert (half[:, 2] == (np.arange(len(half)) % 2 == 0)).all()
+    assert told["half"].startswith(
+        f"half has vectors of {len(own):,} of {len(place):,} places; what their model was"
+    )
+    away = replace(foreign, lonlat=foreign.lonlat - 20, geometry=np.full(len(foreign), None, object))
+    with pytest.raises(EvaluationError, match="away has no vector at any of the places"):
+        features.add_tables(places, {"away": away})
+    with pytest.raises(InputError, match="already a row 'moved'"):
+        features.add_tables(places, {"moved": own})

@@ -10,6 +10,7 @@ from placevec.api.embedding import embed
 from placevec.api.embedding_points import PointsEmbedded, embed_points
 from placevec.api.evaluating import evaluate, evaluate_model, evaluate_words
 from placevec.api.exploring import Explored, explore
+from placevec.api.importing_vectors import import_vectors
 from placevec.api.indexing import Indexed, Precomputed, index, precompute
 from placevec.api.inputs import (
     PathLike,
@@ -46,6 +47,7 @@ __all__ = [
     "evaluate_words",
     "explore",
     "export",
+    "import_vectors",
     "import_weights",
     "index",
     "load_embeddings",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from placevec.api.inputs import (
     PathLike,
@@ -57,7 +57,7 @@ def evaluate(
     folds: Annotated[int, Limits(min=2)] = 5,
     budget: Effort = "full",
     allow_leaks: bool = False,
-    beside: Sequence[PathLike] | Mapping[str, Model | PathLike] = (),
+    beside: Sequence[PathLike] | Mapping[str, Model | Embeddings | PathLike] = (),
     progress: Progress = SILENT,
 ) -> Report:
     """Compare vectors with chance, coordinates, raw features and an untrained encoder.
@@ -86,10 +86,11 @@ def evaluate(
         folds: Folds of blocks.
         budget: Size of the probes.
         allow_leaks: Also run tasks whose tags the model reads (marked).
-        beside: Another model to compare on the same places, a directory or base (may be repeated).
+        beside: Another model to compare on the same places, a directory or base, or vectors of others, a table such as
+            import-vectors writes (may be repeated).
         progress: Receives progress reports.
 
-    In Python, ``beside`` can also map names for the report to models, such as ``{"the old one": model}``.
+    In Python, ``beside`` can also map names for the report to models and tables, such as ``{"the old one": model}``.
     """
     from placevec.evaluation.vectors import evaluate as run
 
@@ -125,13 +126,19 @@ def evaluate(
         )
     found = recorded_dataset(table, dataset)
     if found is None:
+        if table.provenance.source:
+            raise DatasetError(
+                "these published vectors are of no dataset, and evaluate needs one: import them with import-vectors "
+                "--dataset DATASET, or name them with --beside when you evaluate your own"
+            )
         raise DatasetError("the dataset of these vectors is not at its recorded path: give it with --dataset")
+    models, tables = _models_and_tables(beside)
     return run(
         table, dataset=found, model=recorded_model(table, model), tasks=tasks, labels=labels, columns=columns,
         kind=kind, regions=regions, learning_curve=learning_curve, schemes=schemes, mlp=mlp, fine_tune=fine_tune,
         fine_tune_epochs=fine_tune_epochs, work=None if resume_in is None else Path(resume_in), seeds=seeds,
         folds=folds, budget=budget, allow_leaks=allow_leaks, progress=progress, views=_single(embeddings, table),
-        others={name: model_of(other) for name, other in _named(beside).items()},
+        others=models, tables=tables,
     )  # fmt: skip
 
 
@@ -166,9 +173,22 @@ def _on_cityrep(
     return report
 
 
-def _named(beside: Sequence[PathLike] | Mapping[str, Model | PathLike]) -> Mapping[str, Model | PathLike]:
-    """Models by the name of their row."""
-    return beside if isinstance(beside, Mapping) else {f"model {path}": path for path in beside}
+def _models_and_tables(
+    beside: Sequence[PathLike] | Mapping[str, Model | Embeddings | PathLike],
+) -> tuple[dict[str, Model], dict[str, Embeddings]]:
+    """What is compared, by the name of its row."""
+    models: dict[str, Model] = {}
+    tables: dict[str, Embeddings] = {}
+    named: Mapping[Any, Any] = beside if isinstance(beside, Mapping) else dict.fromkeys(beside)
+    for name, given in named.items():
+        other = name if given is None else given
+        if (isinstance(other, str | Path) and Path(other).is_file()) or hasattr(other, "provenance"):
+            table = table_of(other)
+            told = table.provenance.source or "vectors"
+            tables[str(name) if given is not None else f"{told} ({Path(name).name})"] = table
+        else:
+            models[str(name) if given is not None else f"model {name}"] = model_of(other)
+    return models, tables
 
 
 @checked_keywords

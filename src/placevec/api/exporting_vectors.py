@@ -11,7 +11,7 @@ from placevec.api.search_results import check_results
 from placevec.errors import InputError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
-from placevec.options.choices import Metric, Reduction
+from placevec.options.choices import CellGrid, Metric, Reduction
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -41,14 +41,22 @@ def export_vectors(
     method: Reduction,
     max_places: int | None,
     seed: int,
+    partitions: str | None,
+    grid: CellGrid,
+    level: int | None,
+    stac: PathLike | None,
+    cog: PathLike | None,
     progress: Progress = SILENT,
 ) -> int:
     """Write one of them; returns the number of places. Arguments as for `placevec.api.tiles.export`."""
-    asked = sum(one is not None for one in (to, projector, atlas, selection))
+    asked = sum(one is not None for one in (to, projector, atlas, selection, partitions, stac, cog))
     if asked > 1 or asked + (out is not None) == 0:
         raise UsageError(
-            "give one of --to ADDRESS, --out FILE, --projector DIR, --atlas FILE and --selection FILE for vectors"
+            "give one of --to ADDRESS, --out FILE, --projector DIR, --atlas FILE, --partitions PLACE, --stac DIR, "
+            "--cog FILE and --selection FILE for vectors"
         )
+    if partitions is None and (level is not None or grid != "quadkey"):
+        raise UsageError("--grid and --level apply to --partitions")
     if selection is not None and out is None:
         raise UsageError("--selection FILE chooses the places; add --out FILE, where they are written")
     if out is not None and asked and selection is None:
@@ -65,6 +73,22 @@ def export_vectors(
         for line in found.lines():
             progress.say(line)
         return found.count
+    if partitions is not None:
+        return _write_partitions(chosen, partitions, grid, level, progress)
+    if stac is not None:
+        from placevec.embeddings.stac import TYPE_NOTE, write_stac
+
+        path = Path(embeddings) if isinstance(embeddings, str | Path) else chosen.path
+        if path is None:
+            raise UsageError("--stac describes a file: save the vectors first")
+        atomic.check_writable(stac, directory=True)
+        count = write_stac(chosen, path, Path(stac))
+        progress.say(f"Note: {TYPE_NOTE}")
+        return count
+    if cog is not None:
+        from placevec.embeddings.rasterized import write_cog
+
+        return write_cog(chosen, Path(cog))
     if projector is not None:
         from placevec.explorer.exported import write_projector_files
         from placevec.explorer.sample import Drawn
@@ -88,6 +112,20 @@ def export_vectors(
     from placevec.explorer.gis_files import write_gis_file
 
     return write_gis_file(chosen, out, chosen.provenance.attribution)
+
+
+def _write_partitions(
+    table: Embeddings, place: str, grid: CellGrid, level: int | None, progress: Progress
+) -> int:
+    from placevec.embeddings.partitioned import LEVELS, MAX_LEVELS, write_partitioned
+    from placevec.io.object_store import store_at
+
+    level = LEVELS[grid] if level is None else level
+    if level > MAX_LEVELS[grid]:
+        raise UsageError(f"--level of {grid} is at most {MAX_LEVELS[grid]}; got {level}")
+    count = write_partitioned(table, store_at(place), grid=grid, level=level, progress=progress)
+    progress.say(f"Note: {count:,} files, one for each cell of {grid} level {level}")
+    return len(table)
 
 
 def _write_selection(table: Embeddings, selection: Path, out: Path) -> int:

@@ -152,6 +152,20 @@ def _annoy() -> None:
         raise PlacevecError("Annoy does not find vectors that it was given")
 
 
+def _onnx() -> None:
+    import numpy as np
+    import onnx
+    import onnxruntime
+    import onnxscript  # noqa: F401  # which PyTorch's exporter needs
+
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 18]> g (float[1] x) => (float[1] y) {y = Neg(x)}'
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    if session.run(None, {"x": np.ones(1, np.float32)})[0].tolist() != [-1.0]:
+        raise PlacevecError("onnxruntime computes another number than onnx says")
+
+
 def _app() -> None:
     import streamlit
 
@@ -180,6 +194,7 @@ USES = (
     Use("benchmark", "plots of a benchmark", ("matplotlib",), _plots),
     Use("cells", "H3 cells as places: --h3", ("h3",), _h3),
     Use("clouds", "clouds in scenes without classes: --cloud-model", ("ukis-csmask", "onnxruntime"), _clouds),
+    Use("onnx", "encoders as ONNX: export --onnx", ("onnx", "onnxscript", "onnxruntime"), _onnx),
     Use("postgis", "entities into a database: export --to", ("psycopg",), _database),
     Use("serve", "the service: serve", ("fastapi", "uvicorn", "pydantic"), _service),
     Use("search", "indexes of faiss: --backend hnsw, ivf", ("faiss-cpu",), _faiss),

@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 from placevec.api.exporting_vectors import export_vectors, is_table
-from placevec.api.inputs import PathLike, Vectors, dataset_of
+from placevec.api.inputs import PathLike, Vectors, dataset_of, model_of
 from placevec.errors import UsageError
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, checked_keywords
-from placevec.options.choices import Metric, Reduction
+from placevec.options.choices import CellGrid, Metric, Reduction
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
+    from placevec.models.model import Model
 
 
 @checked_keywords
 def export(
-    source: Dataset | Vectors | PathLike,
+    source: Dataset | Vectors | Model | PathLike,
     *,
+    onnx: PathLike | None = None,
     tile_folder: PathLike | None = None,
     mbtiles: PathLike | None = None,
     csv: PathLike | None = None,
@@ -37,18 +39,24 @@ def export(
     view: str | None = None,
     projection: Reduction = "umap",
     max_places: Annotated[int, Limits(min=1)] | None = None,
+    partitions: str | None = None,
+    grid: CellGrid = "quadkey",
+    level: Annotated[int, Limits(min=1)] | None = None,
+    stac: PathLike | None = None,
+    cog: PathLike | None = None,
     progress: Progress = SILENT,
 ) -> int:
-    """Write what others read, of a dataset or of a table of vectors.
+    """Write what others read, of a dataset, a table of vectors or a model.
 
     A dataset: its map as tiles, its chips and texts as a table, its entities into PostGIS. A table of vectors: into
     PostgreSQL with pgvector, the places as files for GIS desktops and web maps, the files of the TensorFlow Embedding
-    Projector, a Parquet file for embedding-atlas, or the places of a selection.
+    Projector, a Parquet file for embedding-atlas, or the places of a selection. A model: one of its encoders as ONNX.
 
-    Returns the number of tiles (each with a picture of every layer), of rows, of entities, or of places.
+    Returns the number of tiles (each with a picture of every layer), of rows, of entities, of places, or of encoders.
 
     Args:
-        source: Dataset or its directory, or a table of vectors.
+        source: Dataset or its directory, a table of vectors, or with --onnx a run or model.
+        onnx: ONNX file to make of the encoder of a view: bare coordinates, tiles or images; compared with PyTorch.
         tile_folder: Folder to make: tiles/LAYER/z/x/y.png, or tiles/tile_z_x_y.png for colors.
         mbtiles: MBTiles file to make for colors; for layers, a folder with one file each.
         csv: Table to make, one sentence for each chip: multimodal_dataset.csv of the original Where2Vec, and s2_chips/.
@@ -67,26 +75,55 @@ def export(
         view: View whose vectors are written if there are several (default: the fused ones).
         projection: Projection of --atlas.
         max_places: Maximum number of places of --projector, a seeded sample (default: all).
+        partitions: Folder, or address of an object store such as s3://BUCKET/FOLDER, for GeoParquet in parts, one for
+            each cell: GRID=CELL/*.parquet.
+        grid: Grid of --partitions.
+        level: Level of that grid (default: 9 for quadkey, 4 for h3).
+        stac: Folder for a STAC collection and item that describe the table, with the fields of the embedding extension.
+        cog: Cloud-optimized GeoTIFF (.tif) of vectors on a grid: one band for each dimension, int8 with a scale each.
         progress: Receives progress reports.
     """
     from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder
 
+    if onnx is not None:
+        if any(one is not None for one in (tile_folder, mbtiles, csv, to, projector, atlas, selection, out)):
+            raise UsageError("--onnx writes a model: give it alone, or with --view")
+        return _export_onnx(cast("Model | PathLike", source), Path(onnx), view, progress)
     if is_table(source):
         if any(one is not None for one in (tile_folder, mbtiles, csv, templates)) or languages:
             raise UsageError(
-                "a table of vectors is written with --to, --out, --projector, --atlas or --selection and --out"
+                "a table of vectors is written with --to, --out, --projector, --atlas, --partitions, --stac, --cog "
+                "or --selection and --out"
             )
         return export_vectors(
             source, to=to, table=table, metric=metric, projector=projector, atlas=atlas, selection=selection, out=out,
-            view=view, method=projection, max_places=max_places, seed=seed, progress=progress,
+            view=view, method=projection, max_places=max_places, seed=seed, partitions=partitions, grid=grid, level=level,
+            stac=stac, cog=cog, progress=progress,
         )  # fmt: skip
     if (
-        any(one is not None for one in (projector, atlas, selection, out, table, view, max_places))
+        any(
+            one is not None
+            for one in (
+                projector,
+                atlas,
+                selection,
+                out,
+                table,
+                view,
+                max_places,
+                partitions,
+                level,
+                stac,
+                cog,
+            )
+        )
+        or grid != "quadkey"
         or projection != "umap"
         or metric != "cosine"
     ):
         raise UsageError(
-            "--projector, --atlas, --selection, --out, --table, --metric and --view apply to a table of vectors"
+            "--projector, --atlas, --selection, --out, --partitions, --stac, --cog, --table, --metric and --view apply "
+            "to a table of vectors"
         )
     opened = dataset_of(cast("Dataset | PathLike", source))
     if sum(one is not None for one in (tile_folder, mbtiles, csv, to)) != 1:
@@ -104,6 +141,20 @@ def export(
     if tile_folder is not None:
         return export_tile_folder(opened, Path(tile_folder), progress=progress)
     return export_mbtiles(opened, Path(str(mbtiles)), progress=progress)
+
+
+def _export_onnx(source: Model | PathLike, path: Path, view: str | None, progress: Progress) -> int:
+    from placevec.io import atomic
+    from placevec.models.onnx_files import write_onnx
+
+    atomic.check_writable(path)
+    made = write_onnx(model_of(source), path, view)
+    shape = ", ".join(["batch", *map(str, made.shape)])
+    told = "onnxruntime is not installed, so it was not compared with PyTorch"
+    if made.difference is not None:
+        told = f"the largest difference from PyTorch is {made.difference:.1g}"
+    progress.say(f"Note: input {made.input} ({shape}) of {made.dtype}, output vectors; {told}")
+    return 1
 
 
 def _export_csv(

@@ -78,7 +78,7 @@ def _model(path: Path, found: Validation) -> None:
 def _table(path: Path, found: Validation) -> None:
     """A table of vectors with what is precomputed for it, or another table, such as predictions or a split."""
     from placevec import embeddings
-    from placevec.embeddings import precomputed
+    from placevec.embeddings import precomputed, stac
     from placevec.geo.geoparquet import read_summary
     from placevec.io import parquet
     from placevec.io.files import check_regular
@@ -91,6 +91,7 @@ def _table(path: Path, found: Validation) -> None:
     if b"placevec" not in (schema.metadata or {}):
         return
     found.kind = "embeddings"
+    found.notes.append(stac.TYPE_NOTE)
     if (beside := path.with_name(path.stem + precomputed.FOLDER)).is_dir():
         found.problems += precomputed.damage(beside)
     try:

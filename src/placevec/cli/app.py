@@ -64,6 +64,10 @@ VERBS = {
         "placevec.cli.import_weights",
         "Convert weights of another system (.pt, .pth, .pth.tar) to a model directory with safetensors.",
     ),
+    "import-vectors": (
+        "placevec.cli.import_vectors",
+        "Take published embeddings, such as AlphaEarth, TESSERA or Clay, as a table of vectors.",
+    ),
     "benchmark": (
         "placevec.cli.benchmark",
         "Compare location encoders with one another and with baselines.",

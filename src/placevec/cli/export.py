@@ -21,8 +21,11 @@ that again. --to writes entities and their names into the tables geo_entity and 
 database; of a file of vectors instead, a table with an HNSW index into a database with pgvector (the extra postgis).
 
 Of a table of vectors, --projector writes what the TensorFlow Embedding Projector opens, --atlas what embedding-atlas
-opens, --out places for GIS desktops and web maps (.gpkg, .fgb, .pmtiles), and --selection with --out the places that a
-page saved, as GeoParquet, GeoJSON or CSV with their vectors.
+opens, --out places for GIS desktops and web maps (.gpkg, .fgb, .pmtiles), --partitions GeoParquet in parts for query
+engines, in a folder or an object store, --stac a STAC collection and item, --cog vectors on a grid as GeoTIFF, and
+--selection with --out the places that a page saved, as GeoParquet, GeoJSON or CSV with their vectors.
+
+Of a run or model, --onnx writes the encoder of a view for ONNX runtimes (the extra onnx).
 
 For example:
 
@@ -38,9 +41,17 @@ For example:
 
   placevec export helsinki.parquet -o helsinki.gpkg
 
+  placevec export runs/malta --onnx malta.onnx
+
   placevec export malta.parquet --projector malta-projector
 
   placevec export malta.parquet --atlas malta-atlas.parquet
+
+  placevec export malta.parquet --partitions s3://bucket/malta --grid h3 --level 5
+
+  placevec export malta.parquet --stac stac/
+
+  placevec export malta.parquet --cog malta.tif
 
   placevec export malta.parquet --selection selection.csv --out selected.parquet"""
 
@@ -48,6 +59,12 @@ For example:
 @taking_keywords_of(export)
 def command(source: Path, /, *, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
     """Print what was written."""
+    if onnx := options.get("onnx"):
+        export(str(source), progress=progress_for(as_json, quiet), **options)
+        print_json({"out": str(onnx)}) if as_json else say(
+            f"{onnx} ({Path(onnx).stat().st_size / 1e6:.1f} MB)"
+        )
+        return
     if is_table(source):
         _print_places(export(source, progress=progress_for(as_json, quiet), **options), options, as_json)
         return
@@ -76,7 +93,8 @@ def _print_places(count: int, options: dict[str, Any], as_json: bool) -> None:
     if options.get("to"):
         print_json({"vectors": count}) if as_json else say(f"{counted(count, 'vector')} in the database")
         return
-    out = str(options.get("projector") or options.get("atlas") or options.get("out"))
+    named = ("projector", "atlas", "partitions", "stac", "cog", "out")
+    out = str(next(options[name] for name in named if options.get(name)))
     if as_json:
         print_json({"out": out, "places": count})
         return

@@ -14,6 +14,7 @@ from placevec.errors import InputError
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
+    from placevec.embeddings import Provenance
     from placevec.models.model import Model
 
 HELP = """\
@@ -161,6 +162,7 @@ def _embeddings(path: Path) -> dict[str, Any]:
         "is": "embeddings",
         "count": len(table),
         "views": {one.view: {"count": len(one), "dim": one.dim} for one in tables},
+        **_published(provenance),
         "model_hash": provenance.model_hash,
         "model_path": provenance.model_path,
         "dataset_hash": provenance.dataset_hash,
@@ -168,6 +170,12 @@ def _embeddings(path: Path) -> dict[str, Any]:
         "created": provenance.created,
         "attribution": provenance.attribution,
     }
+
+
+def _published(provenance: Provenance) -> dict[str, str]:
+    """What others published the vectors as."""
+    told = {"source": provenance.source, "version": provenance.version, "license": provenance.license}
+    return {name: value for name, value in told.items() if value}
 
 
 def _extract(path: Path) -> dict[str, Any]:

@@ -24,6 +24,9 @@ class Provenance:
         attribution: the credit required on every figure and table made from them.
         created: UTC time, ISO 8601.
         placevec_version: version of placevec that made them.
+        source: what others published them as; empty for vectors of a model here.
+        version: of what they published, with the year that it describes.
+        license: SPDX identifier of their license, or where it stands.
 
     >>> made = Provenance("6f1c", "9a0d", attribution="© OpenStreetMap contributors")
     >>> Provenance.from_dict({"model_hash": "6f1c", "dataset_hash": "9a0d", "attribution": made.attribution}) == made
@@ -37,6 +40,9 @@ class Provenance:
     attribution: str = ""
     created: str = ""
     placevec_version: str = ""
+    source: str = ""
+    version: str = ""
+    license: str = ""
 
     @classmethod
     def from_dict(cls, content: Any) -> Provenance:
@@ -67,4 +73,7 @@ def joined(parts: Sequence[Provenance]) -> Provenance:
         attribution="; ".join(dict.fromkeys(part.attribution for part in parts if part.attribution)),
         created=max(part.created for part in parts),
         placevec_version=first.placevec_version,
+        source=first.source,
+        version=first.version,
+        license=first.license,
     )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.splits import Split, read_split
 from placevec.embeddings import Embeddings
+from placevec.embeddings.matching import match_by_id, match_by_location
 from placevec.errors import AreaError, EvaluationError, InputError, UsageError
 from placevec.evaluation.baselines import (
     AREA,
@@ -98,6 +99,7 @@ def evaluate(
     allow_leaks: bool = False,
     others: Mapping[str, Model] | None = None,
     views: Mapping[str, Embeddings] | None = None,
+    tables: Mapping[str, Embeddings] | None = None,
     progress: Progress = SILENT,
 ) -> Report:
     """`placevec.evaluate` of vectors, a dataset and models that are open already.
@@ -113,6 +115,7 @@ def evaluate(
         work: folder in which finished folds of ``fine_tune`` are kept until all are.
         others: further models by the name of their row, on the same places and folds.
         views: vectors of the same model in single views by name, each a row of its own.
+        tables: vectors of others by the name of their row, joined by place.
 
     The other arguments are those of `placevec.evaluate`.
 
@@ -149,7 +152,12 @@ def evaluate(
     features = _Features(places, model, [*(item.task.rows for item in ready), free_rows], seeds, progress)
     features.add(others, progress)
     alone = features.add_views(places, views or {})
-    pairs = (*PAIRS, *((OURS, name) for name in (*others, *alone)), *(_FINE_PAIRS if fine_tune else ()))
+    joined = features.add_tables(places, tables or {})
+    pairs = (
+        *PAIRS,
+        *((OURS, name) for name in (*others, *alone, *joined)),
+        *(_FINE_PAIRS if fine_tune else ()),
+    )
     buffer_m = max(buffer_m_of(dataset, each) for each in (model, *others.values()))
     spend = BUDGETS[budget].with_mlp() if mlp else BUDGETS[budget]
     if fine_tune_epochs is not None:
@@ -206,7 +214,12 @@ def evaluate(
         "created": created, "model_hash": emb.provenance.model_hash, "dataset_hash": dataset.hash,
         "attribution": dataset.attribution, "budget": budget, "view": emb.view, "places": len(emb), "dim": emb.dim,
     }  # fmt: skip
-    notes = [*lost, *_notes(model, places, seeds, budget), *_missing_baselines(features.sets)]
+    notes = [
+        *lost,
+        *joined.values(),
+        *_notes(model, places, seeds, budget),
+        *_missing_baselines(features.sets),
+    ]
     return Report(results, measured, skipped, notes, about, layers=layers)
 
 
@@ -354,6 +367,31 @@ class _Features:
             names.append(f"{view} only")
             self.sets[names[-1]] = (with_missing(vectors),)
         return names
+
+    def add_tables(self, places: _Places, tables: Mapping[str, Embeddings]) -> dict[str, str]:
+        """The vectors of others, a row each; what to know of each, by its name. Places that a table lacks are marked.
+
+        They are joined by place_id where they were made for this dataset, else by location.
+        """
+        told = {}
+        dataset = places.dataset
+        for name, table in tables.items():
+            if name in self.sets:
+                raise InputError(f"there is already a row {name!r}")
+            if dataset.descends_from(table.provenance.dataset_hash):
+                ids = dataset.places["place_id"].to_numpy(object)[self.rows]
+                found = match_by_id(ids, table.place_id)
+            else:
+                found = match_by_location(dataset.geometry()[self.rows], table.geometry, table.lonlat)
+            there = int(found.matched.sum())
+            if not there:
+                raise EvaluationError(f"{name} has no vector at any of the places that are evaluated")
+            self.sets[name] = (with_missing(found.mean(table.vectors)),)
+            told[name] = (
+                f"{name} has vectors of {there:,} of {len(self.rows):,} places; what their model was trained on is "
+                "unknown, so a leak cannot be ruled out"
+            )
+        return told
 
     def at(self, rows: Ints) -> dict[str, Variants]:
         """The feature sets of some of the places."""
@@ -571,6 +609,11 @@ def _missing_baselines(rows: Mapping[str, Variants]) -> list[str]:
 
 def _why_no_model(emb: Embeddings) -> str:
     path = emb.provenance.model_path
+    if emb.provenance.source:
+        return (
+            f"{emb.provenance.source} is published without its model: no untrained encoder is compared, and a leak "
+            "cannot be ruled out"
+        )
     without = "no untrained encoder is compared, and leaks cannot be ruled out"
     if path and (found_path(path) / "config.json").exists():
         return f"the model in {path} has changed since it made these vectors: {without}; embed again to compare with it"

@@ -27,6 +27,8 @@ Probe = Literal["ridge", "trained", "kNN"]
 """Probe for location encoders."""
 Folds = Literal["blocks", "random"]
 """How places are split for testing."""
+CellGrid = Literal["quadkey", "h3"]
+"""Grid whose cells divide a table into parts."""
 Rows = Literal["auto", "xyz", "tms"]
 """Direction of the rows of tiles."""
 Variant = Literal["corrected", "original"]
