@@ -43,7 +43,7 @@ def test_clusters_are_printed_and_colored_by(
     code, out, _ = call(capsys, "cluster", table, "-o", tmp_path / "c.csv")
     assert code == 0
     assert "medoid" in out
-    assert "the best of 2 to 20 clusters" in out
+    assert "the best for 2 to 20 clusters" in out
     assert "\x1b[31m" not in out
     code, out, _ = call(capsys, "cluster", table, "-o", tmp_path / "c.parquet", "--clusters", 3, "--json")
     told = json.loads(out)

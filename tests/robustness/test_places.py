@@ -78,7 +78,7 @@ def test_no_place_has_coordinates(nursery: Nursery, quick_run: Path, options: Pa
     if made.code:
         refused(made, "places.csv")
         return
-    refused(nursery.run("embed", quick_run, data, "-o", tmp_path / "e.parquet"), "has data in its views")
+    refused(nursery.run("embed", quick_run, data, "-o", tmp_path / "e.parquet"), "has data in the views")
     train = ["train", "loc2vec", data, "--config", options, "-q", "--out", tmp_path / "run"]
     refused(nursery.run(*train), "needs coordinates")
     assert nursery.run("info", data).code == 0

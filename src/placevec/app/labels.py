@@ -57,7 +57,7 @@ class Labels:
                 labels.of = {place: label for place, label in held.items() if place in known}
                 labels.others = {place: label for place, label in held.items() if place not in known}
             except (OSError, InputError) as error:
-                raise InputError(f"{path} is not a table of labels: {error}; move it away") from error
+                raise InputError(f"{path} is not a table of labels: {error}; move or rename it") from error
         return labels
 
     @property

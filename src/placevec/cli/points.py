@@ -80,7 +80,8 @@ def show_labeled(dataset: Dataset, out: Path, quiet: bool = False) -> None:
     say(f"Extent: {_extent(dataset)}")
     if report.get("without_coordinates"):
         remark(
-            f"Note: {report['without_coordinates']:,} places have no coordinates; only images can tell their class",
+            f"Note: {report['without_coordinates']:,} places have no coordinates; their class can be predicted only "
+            f"from images",
             quiet,
         )
     if report.get("at_lon_0_lat_0"):

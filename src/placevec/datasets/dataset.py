@@ -146,14 +146,16 @@ class Dataset:
             check_about(labels)
             for file in label_files(labels):
                 if not (self.path / file).exists():
-                    raise DatasetError(f"{self.path} lacks {file} of its labels: prepare it again")
+                    raise DatasetError(f"{self.path} is missing {file}, which holds labels: prepare it again")
         if self.manifest.get("names") is not None:
             check(self.manifest["names"], {"file": str}, "names")
         if (names := self._names) is not None:
             if Path(names).is_absolute() or ".." in Path(names).parts:
                 raise ValueError(f"names refer to {names!r}, outside the dataset")
             if not (self.path / names).exists():
-                raise DatasetError(f"{self.path} lacks {names} of its places: prepare it again")
+                raise DatasetError(
+                    f"{self.path} is missing {names}, the names of its places: prepare it again"
+                )
         self._check_places(int(self.manifest["places"]["count"]))
 
     def _check_places(self, expected: int) -> None:

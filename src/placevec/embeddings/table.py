@@ -159,7 +159,7 @@ class Embeddings:
         return found
 
     def forget(self, name: str) -> None:
-        """Have it made again."""
+        """Discard what `derived` keeps under this name, so that it is made again when next asked for."""
         self.__dict__["_derived"].pop(name, None)
 
     @property

@@ -95,7 +95,8 @@ class Score:
 
     @property
     def independent(self) -> float:
-        """Effective blocks, fewer where they err together: as many independent ones would leave the same error.
+        """Number of independent blocks that would leave the same error: the effective blocks, or fewer where their
+        errors are correlated.
 
         >>> Score(0.5, left_out=(np.array([0.4, 0.6]),), effective=(2.0,)).independent  # nobody knows where they lie
         2.0
@@ -105,17 +106,17 @@ class Score:
 
     @property
     def low(self) -> float:
-        """Of the 95% interval; NaN where there are too few blocks for one."""
+        """Lower end of the 95% interval; NaN where there are too few blocks for one."""
         return self._ends[0]
 
     @property
     def high(self) -> float:
-        """Of the 95% interval."""
+        """Upper end of the 95% interval; NaN where there are too few blocks for one."""
         return self._ends[1]
 
     @property
     def p(self) -> float:
-        """Two-sided p that the value is zero: the largest one with blocks of any side, and that err together."""
+        """Two-sided p-value that the value is zero: the largest over all block sizes and with correlated errors."""
         from scipy.stats import t as student
 
         found = []

@@ -66,16 +66,16 @@ class LabelFree:
     """Measures without labels.
 
     Attributes:
-        rows: one a feature set.
-        places: how many were looked at.
-        basis: which of them the encoder was trained on: `HELD_OUT`, `ELSEWHERE`, `TRAINED_ON` or `UNKNOWN`.
-        apart_m: compared places are at least so far apart, so that their footprints do not touch.
-        near_m: and near when within this distance.
-        far_m: and far beyond this one.
-        retrieval_by_chance: share of near places among all that may answer.
-        coherence_by_chance: what the coherence of 95% of shuffled tables stays below, whatever its sign.
-        coherence_pairs: pairs that it was measured on.
-        trustworthiness_by_chance: of a picture at random.
+        rows: one per feature set.
+        places: number of places measured.
+        basis: whether the encoder was trained on these places: `HELD_OUT`, `ELSEWHERE`, `TRAINED_ON` or `UNKNOWN`.
+        apart_m: compared places are at least this far apart, so that their footprints do not touch.
+        near_m: two places are near if no farther apart than this.
+        far_m: and far if farther apart than this.
+        retrieval_by_chance: share of near places among all candidates.
+        coherence_by_chance: absolute coherence that 95% of shuffled tables stay below.
+        coherence_pairs: number of pairs on which coherence was measured.
+        trustworthiness_by_chance: trustworthiness of a random projection.
         looked_at: places on which trustworthiness and silhouette were measured: all, or a seeded sample.
     """
 

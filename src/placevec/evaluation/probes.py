@@ -98,7 +98,7 @@ Probe = Callable[[Training, Features, Effort], Array]
 
 
 def standardized(train: Features, test: Features) -> tuple[Array, Array]:
-    """Both by the mean and deviation of ``train``; a constant column becomes zero."""
+    """Both arrays, standardized with the mean and standard deviation of ``train``; a constant column becomes zero."""
     train, test = np.asarray(train, np.float64), np.asarray(test, np.float64)
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     scale = np.where(deviation > 1e-12 * (np.abs(mean) + 1e-300), deviation, np.inf)

@@ -242,7 +242,7 @@ def _kept(
     inputs = {"model": model.hash, "dataset": dataset.hash, "places": dataset.places_hash}
     with opened(work / "report.json", inputs, progress=progress) as job:
         if done := sum(1 for _ in job.work.glob("fold-*")):
-            progress.say(f"Note: continuing: {done} folds were fine-tuned before")
+            progress.say(f"Note: {done} folds were already fine-tuned; continuing from there")
         yield job
         job.finish()
 
@@ -427,8 +427,8 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     leaks = () if model is None else leaking(task, model.seen)
     if leaks == COLORS and not allow_leaks:
         raise EvaluationError(
-            f"task {task.name}: the model sees a map in colors, which may show the label; run with --allow-leaks to see "
-            "it marked"
+            f"task {task.name}: the model sees a map in colors, which may show the label; with --allow-leaks, the "
+            f"task runs and is marked as a leak"
         )
     if leaks and not allow_leaks:
         raise EvaluationError(

@@ -180,7 +180,7 @@ def _feature(item: Any, number: int, path: Path) -> Feature:
     try:
         check(item, {"geometry?": (dict, NONE), "properties?": (dict, NONE)}, f"feature {number}")
         if "geometry" not in item:
-            raise ValueError(f"feature {number}, geometry is missing")
+            raise ValueError(f"feature {number} has no geometry")
     except ValueError as error:
         raise SourceError(f"{path} is not GeoJSON: {error}") from error
     return Feature(item["geometry"], item.get("properties") or {}, item.get("id"))

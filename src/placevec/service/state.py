@@ -119,7 +119,9 @@ class State:
         views = self.model.fuse.views if view == FUSED and self.model.fuse is not None else (view,)
         read = [name for name in views if reader_of(self.model.specs[name]).by_coordinates]
         if not read:
-            raise InputError(f"the model reads {', '.join(views)} for known places only, not at coordinates")
+            raise InputError(
+                f"the model can read {', '.join(views)} only for known places, not at arbitrary coordinates"
+            )
         if self.dataset is None:
             raise InputError(
                 "to embed points, this model needs its dataset, which was not found: restart with --dataset"

@@ -145,7 +145,7 @@ def test_the_same_command_reuses_and_others_are_named(dataset: Dataset, tmp_path
     [
         (
             {"place_id": [f"x{row}" for row in range(150)]},
-            r"150 of 150 rows of trees\.csv have the ID of no place, such as row 1, place_id 'x0'",
+            r"150 of 150 rows of trees\.csv have an ID that matches no place, such as row 1, place_id 'x0'",
         ),
         (
             {"lon": 1.0},
@@ -192,7 +192,7 @@ def test_strangers_are_left_out_up_to_half_of_the_rows(dataset: Dataset, tmp_pat
     ]
     frame.loc[74:75, "place_id"] = ["x74", "x75"]
     with pytest.raises(
-        DatasetError, match=r"76 of 150 rows of trees\.csv have the ID of no place, such as row 75"
+        DatasetError, match=r"76 of 150 rows of trees\.csv have an ID that matches no place, such as row 75"
     ):
         label(dataset.path, frame, tmp_path)
     assert Dataset.open(dataset.path).hash == dataset.hash

@@ -351,7 +351,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "latitude out of range": ("lon,lat,s\n1,1,a\n120,91,b\n", {}, "row 2: lon=120, lat=91 is not on Earth"),
     "longitude out of range": ("lon,lat,s\n1,1,a\n400,2,b\n", {}, "row 2: lon=400"),
     "swapped": ("lon,lat,s\n60.1,24.9,a\n-16.5,-179.5,b\n", {}, "look swapped.*--lon lat --lat lon"),
-    "meters": ("x,y,s\n385000,6672000,a\n385000,6672001,b\n", {}, "such as EPSG:3067, in a column crs"),
+    "meters": ("x,y,s\n385000,6672000,a\n385000,6672001,b\n", {}, "such as EPSG:3067, in a column named crs"),
     "mixed longitudes": ("lon,lat,s\n-10,1,a\n350,2,b\n", {}, "-180 to 180 or 0 to 360"),
     "several coordinate reference systems": (
         "lon,lat,s,crs\n1,1,a,EPSG:4326\n2,2,b,EPSG:3067\n", {}, "has both EPSG:4326 and EPSG:3067",
@@ -401,7 +401,7 @@ def test_bad_input(tmp_path: Path, name: str) -> None:
     [
         (pa.array([[1], [2]]), "must be text or numbers"),
         (pa.array([{"a": 1}, {"a": 2}]), "must be text or numbers"),
-        (pa.array([b"\xff", b"b"]), "is not text in UTF-8"),
+        (pa.array([b"\xff", b"b"]), "holds bytes that are not UTF-8"),
         (pa.nulls(2), "no row has both coordinates and a label"),
     ],
 )

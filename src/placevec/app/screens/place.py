@@ -36,7 +36,7 @@ def show(project: Project) -> None:
         if picture is not None:
             st.image(picture, width="stretch")
         else:
-            st.info("No picture: the dataset is not there, or the place has none.")
+            st.info("No picture: the dataset was not found, or it has none of this place.")
         vector = table.vectors[row]
         facts = {
             "place_id": place,

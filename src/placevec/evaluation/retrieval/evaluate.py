@@ -134,7 +134,7 @@ def views_of(model: Model, view: str | None = None) -> tuple[str, str]:
         raise UsageError(f"this model has no images called {view!r}: choose from {', '.join(others)}")
     if view is None and len(others) > 1:
         raise UsageError(
-            f"this model has several views beside texts ({', '.join(others)}): choose one with --view"
+            f"this model has several views besides texts ({', '.join(others)}): choose one with --view"
         )
     return view or others[0], texts[0]
 

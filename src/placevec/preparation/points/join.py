@@ -188,7 +188,7 @@ class JoinedRows:
         self._notes = [note for note in (join.note(),) if note]
         if self._strange > MAX_STRANGE * count:
             how = (
-                "have the ID of no place"
+                "have an ID that matches no place"
                 if self.source.columns.id
                 else f"are not within {SAME_M:g} m of any place"
             )

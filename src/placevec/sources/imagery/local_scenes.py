@@ -130,7 +130,7 @@ def _of_safe(folder: Path) -> Scene:
     offset = min(offsets) / 10_000.0 if offsets else None
     cloud = re.search(r"<Cloud_Coverage_Assessment>([\d.]{1,12})</", text)
     if not bands:
-        raise SourceError(f"{folder} has no images of bands (GRANULE/*/IMG_DATA)")
+        raise SourceError(f"{folder} has no band images (GRANULE/*/IMG_DATA)")
     first = next(iter(bands.values()))[1]
     return Scene(
         id=folder.name[: -len(".SAFE")],

@@ -354,9 +354,9 @@ def _has_zero(block: bytes) -> bool:
 
 
 def shorten_strings(source: Path, target: Path, max_bytes: int) -> int:
-    """Copy a PBF file, texts of more than ``max_bytes`` cut between characters; how many there were.
+    """Copy a PBF file, cutting texts longer than ``max_bytes`` at a character boundary; returns how many were cut.
 
-    Blocks without such texts are copied as they are; those that are compressed other than with zlib too.
+    Blocks without such texts are copied as they are, and so are blocks compressed with something other than zlib.
 
     Raises:
         ValueError, IndexError, zlib.error: a damaged block.

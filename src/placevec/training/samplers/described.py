@@ -225,7 +225,7 @@ class _Balanced:
 
 
 def quotas(counts: ArrayLike, total: int) -> Ints:
-    """(T,) parts of ``total``, as equal as ``counts`` allow; what does not divide goes to the largest.
+    """(T,) shares of ``total``, as equal as ``counts`` allow; any remainder goes to the largest.
 
     >>> quotas([100, 3, 50], 21).tolist()
     [9, 3, 9]

@@ -76,7 +76,7 @@ class JoinedView:
                 batch = part.new_zeros((len(look), *part.shape[1:]))
             batch[rows] = part
         if batch is None:
-            raise InputError("the look is empty")
+            raise InputError("there are no places to read")
         return batch
 
 
