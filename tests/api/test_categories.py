@@ -69,7 +69,7 @@ def test_a_picture_of_all(table: Path, tmp_path: Path) -> None:
     assert (across["food"] < across["food/cafe"] < across["shops"]) or (
         across["food"] > across["food/cafe"] > across["shops"]
     )
-    with pytest.raises(UsageError, match="give one run of poi2vec, or one table"):
+    with pytest.raises(UsageError, match="give one run that learned category vectors, or one table"):
         api.picture_categories([table, table], tmp_path / "categories.png")
 
 

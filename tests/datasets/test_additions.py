@@ -252,7 +252,7 @@ def test_a_part_that_came_meanwhile_is_not_overwritten(old: Dataset) -> None:
         "files": [],
     }
     (old.path / "dataset.json").write_text(json.dumps(unsealed(new)))
-    with pytest.raises(DatasetError, match="added by another command meanwhile"):
+    with pytest.raises(DatasetError, match="added in the meantime by another command"):
         first.join(SILENT)
 
 

@@ -155,7 +155,7 @@ def test_selection_by_slice_indices_and_mask() -> None:
     assert list(emb[[5, 1]].place_id) == ["p5", "p1"]
     assert list(emb[2:4].place_id) == ["p2", "p3"]
     np.testing.assert_array_equal(emb[[5, 1]].vectors, emb.vectors[[5, 1]])
-    with pytest.raises(EmbeddingsError, match="select places by a slice, indices or a mask of length 7"):
+    with pytest.raises(EmbeddingsError, match="select places with a slice, indices or a mask of length 7"):
         emb[np.zeros(3, bool)]
 
 

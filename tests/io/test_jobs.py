@@ -65,7 +65,7 @@ def test_every_flipped_bit_is_found_and_said(tmp_path: Path) -> None:
             assert job.get("part") is None, bit
             flips += 1
         path.write_bytes(whole)
-    assert told.lines == ["Note: part of the unfinished work is damaged and will be made again"] * flips
+    assert told.lines == ["Note: part of the unfinished work is damaged and will be recreated"] * flips
     for cut in (b"", whole[:-1], whole + b" "):
         beside.write_bytes(cut)
         assert job.get("part") is None

@@ -97,7 +97,7 @@ def picture_categories(
     from placevec.models.category_vectors import read_category_vectors
 
     if len(runs) != 1:
-        raise UsageError("give one run of poi2vec, or one table of category vectors")
+        raise UsageError("give one run that learned category vectors, or one table of them")
     if Path(out).suffix.lower() != ".png":
         raise UsageError(f"the file name of a plot must end in .png; got {Path(out).name!r}")
     atomic.check_writable(out)

@@ -35,4 +35,7 @@ def vector_of_upload(project: Project, name: str, content: bytes) -> tuple[NDArr
             f"{compared.view} vectors have {compared.dim} dimensions but image vectors have {len(vector)}: "
             "start the app with another --view"
         )
-    return vector, "" if view == compared.view else f"read as {view}, the places by {compared.view}"
+    return (
+        vector,
+        "" if view == compared.view else f"read as {view}, but the places are embedded by {compared.view}",
+    )

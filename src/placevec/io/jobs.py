@@ -121,7 +121,7 @@ class Job:
         """A complete part; None if there is none. A damaged one is reported, and must be made again."""
         found = self.parts.get(name)
         if found is None and (self.parts.folder / name).exists():
-            self.progress.say(f"Note: {name} of the unfinished work is damaged and will be made again")
+            self.progress.say(f"Note: {name} of the unfinished work is damaged and will be recreated")
         return found
 
     def put_json(self, name: str, content: Any, files: Iterable[Path] = ()) -> None:

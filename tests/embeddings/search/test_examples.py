@@ -66,7 +66,7 @@ def test_a_threshold_returns_all_within_it(parks: Embeddings) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
-        ({"unlike": ["p1"]}, UsageError, "at least one of what to find"),
+        ({"unlike": ["p1"]}, UsageError, "at least one example of what to find"),
         ({"like": ["p1"], "unlike": ["p1"]}, UsageError, "with --like and with --unlike"),
         ({"like": ["p1", "nowhere"]}, InputError, "no place 'nowhere'"),
         ({"like": ["p1"], "place": "p2"}, InputError, "a query of their own"),
