@@ -199,7 +199,7 @@ def test_joining_nothing_or_the_same_place_twice_is_rejected() -> None:
         ({"vectors": np.zeros((6, 5), np.float32)}, "columns differ in length"),
         (
             {"vectors": np.zeros((7, 0), np.float32)},
-            r"vectors must have the shape \(places, 1 to 65536 numbers\)",
+            r"vectors must have the shape \(places, dimensions\) with 1 to 65536 dimensions",
         ),
         ({"place_id": np.array(["p"] * 7, object)}, "'p' occurs more than once"),
         ({"place_id": np.array([None] * 7, object)}, "row 1 has no place_id"),

@@ -83,7 +83,7 @@ def test_a_leak_is_what_is_seen_and_gives_away() -> None:
 
 
 def test_a_place_twice_is_rejected() -> None:
-    with pytest.raises(EvaluationError, match="each place only once"):
+    with pytest.raises(EvaluationError, match="each place may occur only once"):
         Task("t", "regression", np.zeros(2), np.array([1, 1]))
 
 

@@ -40,12 +40,12 @@ class Score:
     """A measure with what its uncertainty is computed from.
 
     Attributes:
-        value: as measured, mean of the shufflings.
+        value: as measured, mean of the shuffles.
         places: it was measured on.
         draws: (W,) the measure in every draw.
         left_out: for each of `MULTIPLES` (groups,) the measure without one group of blocks.
         effective: for each multiple the effective number of groups.
-        by_seed: (S,) the measure of each shuffling.
+        by_seed: (S,) the measure of each shuffle.
         scale: on which its interval is computed.
         losses: (N,) loss of each place, NaN where it was not tested; empty where nobody looked.
         known: the interval itself, where it does not come from blocks.
@@ -155,7 +155,7 @@ class Score:
         return {}
 
     def _shufflings(self, scale: Scale) -> float:
-        """What the shufflings add to the variance."""
+        """What the shuffles add to the variance."""
         seeds = _to(scale, self.by_seed)
         return float(seeds.var(ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
 
@@ -216,12 +216,12 @@ def scale_of(metric: str) -> Scale:
 
 
 class Resampling:
-    """Draws of blocks and shufflings, and the blocks left out in turn.
+    """Draws of blocks and shuffles, and the blocks left out in turn.
 
     Args:
         block: (N,) block of each place, any whole numbers.
         draws: how many.
-        seeds: shufflings of the folds, each predicted once.
+        seeds: shuffles of the folds, each predicted once.
         seed: of the draws.
         lonlat: (N, 2) degrees of the places, from which wider blocks are made; without, there are none.
         side_m: side of a block.
@@ -263,7 +263,7 @@ class Resampling:
     def score(
         self, measures: Sequence[Measure], places: int = 0, scale: Scale = "identity", losses: Array | None = None
     ) -> Score:  # fmt: skip
-        """The mean of a measure over the shufflings, one `Measure` each."""
+        """The mean of a measure over the shuffles, one `Measure` each."""
         each = np.zeros(0) if losses is None else losses
         table = np.stack([measure(self.weights) for measure in measures], axis=-1)
         by_seed = np.asarray(table[0], np.float64)

@@ -87,7 +87,7 @@ class Comparison:
             wide = f", over about {_length(self.range_m)}" if self.range_m > 0 else ""
             return (
                 f"errors are alike over much of the area{wide}: it counts as {independent:.1f} independent blocks; "
-                f"{INDEPENDENT_TO_CLAIM} are needed: use a wider area; more places in it do not help"
+                f"{INDEPENDENT_TO_CLAIM} are needed: use a wider area; more places in the same area do not help"
             )
         return ""
 

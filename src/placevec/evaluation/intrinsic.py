@@ -27,10 +27,10 @@ from placevec.metrics import (
 
 NEIGHBORS = 10
 """Nearest vectors that retrieval looks at."""
-HELD_OUT = "in blocks that training held out"
-ELSEWHERE = "of another dataset than the encoder trained on"
-TRAINED_ON = "among which the encoder trained"
-UNKNOWN = "of which the encoder may have seen any"
+HELD_OUT = "in blocks held out from training"
+ELSEWHERE = "of a dataset that the encoder was not trained on"
+TRAINED_ON = "some of which the encoder was trained on"
+UNKNOWN = "any of which the encoder may have seen"
 CLUSTERS = 8
 """Clusters of k-means whose silhouette is measured: the same number in every row, so that rows compare."""
 _QUERIES, _CANDIDATES = 500, 5_000

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 RIDGE_ALPHAS = (1e-3, 1e-2, 1e-1, 1.0)
 """Ridge penalties, a place and feature of unit variance."""
-AT_THE_END = "was best, the end of what was tried: a wider grid could be better"
+AT_THE_END = "was best, at the end of the range tried: a wider grid could be better"
 END_MATTERS = 1e-3
 """How much the score must still rise at the end of a grid for a note: a wider one could be better."""
 MLP_UNITS, MLP_STEPS = 64, 100

@@ -78,7 +78,7 @@ class Task:
     def __post_init__(self) -> None:
         if len(self.target) != len(self.rows) or len(np.unique(self.rows)) != len(self.rows):
             raise EvaluationError(
-                f"task {self.name}: there must be one label per place, and each place only once"
+                f"task {self.name}: there must be one label per place, and each place may occur only once"
             )
         if self.kind not in METRIC:
             raise EvaluationError(
