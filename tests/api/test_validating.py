@@ -95,7 +95,7 @@ def test_a_manifest_that_lost_its_checksum_is_read_but_not_valid(points: Path) -
     manifest = json.loads((points / "dataset.json").read_text())
     manifest["views"][VIEW]["spec"]["channels"].reverse()
     (points / "dataset.json").write_text(json.dumps(manifest))
-    with pytest.raises(PlacevecError, match="not as placevec wrote it"):
+    with pytest.raises(PlacevecError, match="has changed since placevec wrote it"):
         Dataset.open(points)
     (points / "dataset.json").write_text(json.dumps(unsealed(manifest)))
     assert Dataset.open(points).spec(VIEW).channels == channels[::-1]

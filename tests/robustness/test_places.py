@@ -24,7 +24,7 @@ HERE = "24.94,60.17"
         (f"id,lon,lat\n7,{HERE}\n7,{HERE}\n", ("'7' occurs more than once",)),
         (f"place_id,lon,lat\n,{HERE}\n,{HERE}\n", ("row 1 has no place_id",)),
         ("name,where\na,b\n", ("neither a geometry nor lon and lat", "name, where")),
-        (f"place_id,lon,lat\n\"a,{HERE}\",1,2,3\n", ("1 of 1 rows have another number of cells",)),
+        (f"place_id,lon,lat\n\"a,{HERE}\",1,2,3\n", ("1 of 1 rows have a different number of cells",)),
         ("\x00\x01\x02", ("places.csv",)),
     ],
 )  # fmt: skip

@@ -194,7 +194,7 @@ def test_workers_map_the_same_vectors(points_files: tuple[Path, Path], tmp_path:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--host", "0.0.0.0"], "other machines could ask"),
+        (["--host", "0.0.0.0"], "other machines can reach"),
         (["--token-file", "nothing"], "cannot read the tokens"),
         (["--port", "70000"], "--port"),
         (["--backend", "annoyed"], "unknown"),

@@ -73,7 +73,7 @@ class Parts:
         found = self.get(name, files=False)
         if found is None:
             raise OutputError(
-                f"{self.folder / name} was damaged or removed meanwhile; run the same command again"
+                f"{self.folder / name} was damaged or removed in the meantime; run the same command again"
             )
         return found
 

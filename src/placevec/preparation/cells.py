@@ -83,10 +83,10 @@ class CellOptions(MapOptions, AerialOptions):
         if self.chip_folder is not None and (
             _sources(self) or _lays_out(self) or self.has_images or self.pois is not None
         ):
-            raise UsageError("--chip-folder holds cells, images and points of its own: give no others")
+            raise UsageError("--chip-folder has its own cells, images and points: do not give others")
         if self.h3 is not None and _sources(self):
             raise UsageError(
-                "--h3 makes cells without a map: prepare them first, then add a map with the same --out"
+                "--h3 creates cells without a map: prepare them first, then add a map with the same --out"
             )
 
 
@@ -167,7 +167,7 @@ def _forget_places(out: Path, progress: Progress) -> None:
     views = Dataset.open(out).manifest["views"]
     if views:
         progress.say(
-            f"Note: {out} keeps what is done ({', '.join(views)}): the corrected command adds the rest"
+            f"Note: {out} keeps what is finished ({', '.join(views)}): the corrected command adds the rest"
         )
         return
     for path in out.iterdir():

@@ -204,7 +204,7 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
         if source not in ("tiles", "server_ip"):
             self._refuse(TileServerOptions, "applies to tile servers: it needs --tiles or --server-ip")
         if source not in ("tile_folder", "mbtiles"):
-            self._refuse(TileFolderOptions, "applies to ready tiles: it needs --tile-folder or --mbtiles")
+            self._refuse(TileFolderOptions, "applies to existing tiles: it needs --tile-folder or --mbtiles")
         if source != "osm" and self.layers is not None:
             raise UsageError("--layers applies to drawing an OpenStreetMap extract, not to tiles")
         if self.tiles is not None and self._named("server_port", "server_path"):

@@ -88,10 +88,11 @@ def serve(
     if not _loopback(host):
         if not digests:
             raise UsageError(
-                f"at {host} other machines could ask: give --token-file FILE or set {TOKEN}, or leave out --host"
+                f"at {host}, other machines can reach the service: give --token-file FILE or set {TOKEN}, or leave "
+                f"out --host"
             )
         if not allow_host and _any_address(host):
-            raise UsageError(f"{host} is every address: name those that are used with --allow-host")
+            raise UsageError(f"{host} means every address: give the host names in use with --allow-host")
     listening = _listen(host, port)
     bound = int(listening.getsockname()[1])
     with listening, contextlib.ExitStack() as stack:

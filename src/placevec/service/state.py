@@ -106,7 +106,7 @@ class State:
             raise UsageError(
                 "this model was trained with dates: give a year, a fraction from 0 to 1"
                 if self.seasonal
-                else "this model was trained without dates: give no year"
+                else "this model was trained without dates: do not give a year"
             )
         if self.model.bare and len(self.model.readings) == 1:
             return self.model.embed_lonlat(lonlat, years)

@@ -183,7 +183,7 @@ def test_strangers_are_left_out_up_to_half_of_the_rows(dataset: Dataset, tmp_pat
     out = shutil.copytree(dataset.path, tmp_path / "copy")
     labeled = label(out, frame, tmp_path)
     report = labeled.manifest["report"]
-    assert report["left_out"] == {"of no place of the dataset": 74}
+    assert report["left_out"] == {"that match no place of the dataset": 74}
     assert int(labeled.labels().known.sum()) == 76
     lost = len(dataset) - 76
     assert report["notes"] == [
@@ -204,7 +204,7 @@ def test_rows_that_lie_elsewhere_than_the_place_of_their_id(dataset: Dataset, tm
     frame.loc[:13, "lat"] += 0.5
     out = shutil.copytree(dataset.path, tmp_path / "copy")
     report = label(out, frame, tmp_path).manifest["report"]
-    assert report["left_out"] == {"elsewhere than the place of their id": 14}
+    assert report["left_out"] == {"that are not where the place with their ID is": 14}
     assert any("14 of 150 rows of trees.csv lie more than 100 m" in note for note in report["notes"])
     frame.loc[14, "lat"] += 0.5
     with pytest.raises(DatasetError, match=r"15 of 150 rows of trees\.csv are more than 100 m"):
@@ -219,7 +219,7 @@ def test_two_labels_of_one_place_contradict(dataset: Dataset, tmp_path: Path, ke
         label(dataset.path, twice[[*kept, "species"]], tmp_path)
     same = pd.concat([frame, frame[:5]], ignore_index=True)
     labeled = label(dataset.path, same[[*kept, "species"]], tmp_path)
-    assert labeled.manifest["report"]["left_out"] == {"repeats an earlier row": 5}
+    assert labeled.manifest["report"]["left_out"] == {"duplicates of an earlier row": 5}
 
 
 def test_several_places_at_one_point_need_ids(tmp_path: Path) -> None:

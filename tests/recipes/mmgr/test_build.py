@@ -152,7 +152,7 @@ def test_a_table_of_points(helsinki_dataset: Dataset, tmp_path: Path) -> None:
     code, said = run([*map(str, command), "--out", str(tmp_path / "cells")])
     assert code == 0, said
     for count, what in (
-        (1, "without a category"), (1, "outside of the area"), (1, "at the same coordinates"),
+        (1, "without a category"), (1, "outside the area"), (1, "at the same coordinates"),
     ):  # fmt: skip
         assert f"{count} of 7 points of pois.csv are {what}" in said.replace("\n", " "), said
     assert Dataset.open(tmp_path / "cells").spec("pois").channels == ("food", "food/bar")

@@ -234,7 +234,7 @@ def test_founding_preset_is_the_document(dataset: Dataset, base: str) -> None:
         ({"kinds": ("alias",)}, "--kinds 'alias'"),
         ({"bands": ("B11",)}, "has no 'B11'"),
         ({"drop_layers": small.BANDS}, "every layer was dropped"),
-        ({"encoder": "compact-tile-cnn"}, "spectral ones chips"),
+        ({"encoder": "compact-tile-cnn"}, "spectral encoders chips"),
         ({"indices": ("ndvi",), "bands": ("B02", "B03")}, "ndvi needs the band"),
         ({"text_model": "nowhere"}, "text model 'nowhere' is not on this machine"),
         ({"temperature": 0.001}, "--temperature"),

@@ -63,7 +63,7 @@ class AerialOptions(Options):
         if self.aerial and self.aerial_tiles is not None:
             raise UsageError("give images with either --aerial or --aerial-tiles, not both")
         if self.aerial_zoom is not None and self.aerial_tiles is None:
-            raise UsageError("--aerial-zoom is the zoom of tiles: it needs --aerial-tiles")
+            raise UsageError("--aerial-zoom applies to map tiles: it needs --aerial-tiles")
         if self.has_images:
             return
         for one in options_of(AerialOptions):
@@ -80,5 +80,5 @@ class AerialOptions(Options):
     def band_numbers(self) -> tuple[int, ...]:
         """The bands to read, from 1; none for all. UsageError for other words."""
         if wrong := [word for word in self.aerial_bands if not word.isdecimal() or int(word) < 1]:
-            raise UsageError(f"--aerial-bands are numbers from 1, such as 1,2,3; got {wrong[0]!r}")
+            raise UsageError(f"--aerial-bands must be numbers from 1, such as 1,2,3; got {wrong[0]!r}")
         return tuple(map(int, self.aerial_bands))

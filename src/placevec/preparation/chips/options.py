@@ -85,9 +85,7 @@ class SatelliteOptions(Options):
         if not self.satellite:
             for one in options_of(SatelliteOptions):
                 if one.name not in ("satellite", "bands") and getattr(self, one.name) != one.default:
-                    raise UsageError(
-                        f"{flag_of(one.name)} applies to chips of satellites: it needs --satellite"
-                    )
+                    raise UsageError(f"{flag_of(one.name)} applies to satellite chips: it needs --satellite")
             return
         if len(self.satellite) > 1 and any(is_catalog(text) for text in self.satellite):
             raise UsageError(
@@ -127,7 +125,7 @@ class SatelliteOptions(Options):
         except ValueError:
             days = []
         if not days or days[0] > days[1]:
-            raise UsageError(f"--dates must be like 2022-01-01/2024-12-31; got {self.dates!r}")
+            raise UsageError(f"--dates must look like 2022-01-01/2024-12-31; got {self.dates!r}")
         return days[0].isoformat(), days[1].isoformat()
 
     @property

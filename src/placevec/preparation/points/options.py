@@ -95,7 +95,7 @@ class PointOptions(Options):
         if self.split is not None:
             self.refuse(
                 ("validation_share", "test_share", "block_m"),
-                "cannot be combined with --split, a column with the split",
+                "cannot be combined with --split, which already gives the split",
             )
         if self.label is None:
             self.refuse(("user", "date", "split"), "applies to labels: set their column with --label")
@@ -140,4 +140,6 @@ class ImageOptions(PointOptions):
                 "applies to a table of points: it cannot be combined with --images, which have their own locations",
             )
             if self.label not in (None, FOLDER):
-                raise UsageError(f"images can only be labeled by their folder: use --label {FOLDER}, or none")
+                raise UsageError(
+                    f"images can only be labeled by their folder: use --label {FOLDER}, or no --label"
+                )

@@ -60,7 +60,7 @@ class WikidataOptions(Options):
             return
         for language in self.languages:
             if not _LANGUAGE.fullmatch(language):
-                raise UsageError(f"--languages are codes such as fi or zh-hant; got {language!r}")
+                raise UsageError(f"--languages must be codes such as fi or zh-hant; got {language!r}")
         if self.of_api or self.wikidata_contact is not None:
             from placevec.sources.wikidata.api import check_contact
 

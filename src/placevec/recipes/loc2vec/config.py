@@ -124,7 +124,7 @@ class Loc2VecConfig(Options):
                 " triplet-swap and softpn"
             )
         if self.contrast_weight == 0 and not self.predict:
-            raise UsageError("there is no objective: set --contrast-weight above 0, or set --predict")
+            raise UsageError("there is no objective: set --contrast-weight above 0, or give --predict")
 
     def _check_distances(self) -> None:
         if not self.near_m < self.far_m:

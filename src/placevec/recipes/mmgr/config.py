@@ -126,4 +126,4 @@ class MmgrConfig(Options):
         if self.pooling != "set2set" and self.category_dim % 4:
             raise UsageError(f"--category-dim must be a multiple of 4 with --pooling {self.pooling}")
         if self.init_bands and self.init is None:
-            raise UsageError("--init-bands names the bands of the network of --init, which is missing")
+            raise UsageError("--init-bands names the bands of the network in --init, which is missing")

@@ -177,12 +177,12 @@ class Where2VecConfig(Options):
             )
         if not self.text_model:
             raise UsageError(
-                "--text-model is empty: name a folder, a Hugging Face model, or the model of an installed package"
+                "--text-model is empty: give a folder, a Hugging Face model, or the model of an installed package"
             )
         if self.template_rate and self.templates is None:
             raise UsageError("--template-rate applies to sentences around names: add --templates")
         if self.init_bands and self.init is None:
-            raise UsageError("--init-bands names the bands of the network of --init, which is missing")
+            raise UsageError("--init-bands names the bands of the network in --init, which is missing")
         if self.bands and self.drop_layers:
             raise UsageError("--bands and --drop-layers are mutually exclusive: give only one")
 

@@ -94,15 +94,15 @@ class EntityOptions(SatelliteOptions, WikidataOptions, NamedOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.images and self.satellite:
-            raise UsageError("give either scenes (--satellite) or ready chips (--images), not both")
+            raise UsageError("give either scenes (--satellite) or existing chips (--images), not both")
         for name in ("folder_words", "attribution"):
             if not self.images and getattr(self, name):
-                raise UsageError(f"{flag_of(name)} applies to ready chips: it needs --images")
+                raise UsageError(f"{flag_of(name)} applies to existing chips: it needs --images")
         if not (self.images or self.satellite) and self.bands != _BANDS:
             raise UsageError("--bands applies to chips: it needs --satellite or --images")
         others = ("osm", "osm_name", "types", "size_m", "wikidata", "map", "satellite", "images")
         if self.table is not None and (wrong := [name for name in others if getattr(self, name)]):
-            raise UsageError(f"--table is a dataset of its own: {flag_of(wrong[0])} does not apply to it")
+            raise UsageError(f"--table makes a dataset of its own: {flag_of(wrong[0])} does not apply to it")
 
     @property
     def adds_only(self) -> bool:
@@ -169,7 +169,7 @@ def _with_map(
     from placevec.preparation.options import MapOptions
 
     if dataset.base_map is not None and all(getattr(options, name) is None for name in _OF_MAPS):
-        progress.say(f"{out} has a map already: {dataset.base_map}")
+        progress.say(f"{out} already has a map: {dataset.base_map}")
         return dataset
     drawn = MapOptions(
         osm=options.osm,
@@ -185,4 +185,4 @@ def lacking(dataset: Dataset) -> str:
     """What a dataset of texts alone needs before it can be trained on: images of its places."""
     if any(dataset.spec(name).kind != "text" for name in dataset.view_names):
         return ""
-    return "add a map, by the same command with --map"
+    return "add a map with the same command and --map"

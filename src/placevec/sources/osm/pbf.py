@@ -328,7 +328,7 @@ def _fields(message: bytes) -> dict[int, int | bytes]:
 def _unpacked(blob: dict[int, int | bytes]) -> bytes:
     content = blob.get(_RAW) or blob.get(_ZLIB) or b""
     if not isinstance(content, bytes):
-        raise ValueError("a blob without bytes")
+        raise ValueError("an empty blob")
     return content if _RAW in blob else zlib.decompressobj().decompress(content, _MAX_RAW)
 
 
@@ -406,7 +406,7 @@ def _strings(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
         key, at = varint(raw, at)
         size, at = varint(raw, at)
         if key != _STRING or at + size > end:
-            raise ValueError("a table of texts has something else in it")
+            raise ValueError("a table of texts contains something else")
         yield key, at, at + size
         at += size
 
