@@ -31,7 +31,7 @@ Each option is declared once, with type, default, limits and help, for the comma
 50` is `pv.train("{DEMO}", data, out="run", near_m=50)`, `-k 9` is `pv.similar(e, k=9)`. Options of `prepare` and
 `train` are also keys of the file in `--config FILE.toml` (`near_m = 50`). The command line overrides the file, the file
 overrides the preset, and the preset overrides the default. `_` and `-` are interchangeable. Where no keyword is
-listed, Python takes the value as a positional argument, or has no such option.
+listed, Python takes the value as a positional argument, or does not take it.
 """
 
 
