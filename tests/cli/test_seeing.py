@@ -111,7 +111,10 @@ def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_pa
         ),
         (["explore", "{table}", "{table}", "--map", "{out}"], "take one table and one --view"),
         (["explore", "{table}", "--html", "p.html", "--views", "text"], "no vectors of view 'text'"),
-        (["explore", "{table}", "--html", "p.html", "--view", "map", "--views", "all"], "give one of them"),
+        (
+            ["explore", "{table}", "--html", "p.html", "--view", "map", "--views", "all"],
+            "give only one of the two",
+        ),
         (["export", "{table}"], "--projector DIR, --atlas FILE and --selection FILE"),
         (["export", "{table}", "--csv", "c.csv"], "--projector, --atlas or --selection"),
         (["export", "{table}", "--selection", "{table}"], "add --out FILE"),

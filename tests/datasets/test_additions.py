@@ -299,7 +299,7 @@ def test_a_disk_that_is_full_keeps_what_is_finished(old: Dataset) -> None:
     ("change", "words"),
     [
         ({"names": {"file": "../names.parquet"}}, "outside the dataset"),
-        ({"names": {"file": "names.parquet"}}, "lacks names.parquet"),
+        ({"names": {"file": "names.parquet"}}, "is missing names.parquet"),
         ({"names": {}}, "file is missing"),
         ({"additions": [{"hash": 3}]}, "additions"),
         ({"provenance": {"map": {"kind": "osm"}}}, "provenance"),

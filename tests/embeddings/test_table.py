@@ -269,10 +269,13 @@ GOOD = {"schema_version": 1, "view": "map", "scale": None, "provenance": asdict(
         ({"metadata": {**GOOD, "scale": True}}, "got True"),
         ({"metadata": {**GOOD, "view": ["map"]}}, "the metadata has no name for a view"),
         ({"metadata": {**GOOD, "provenance": None}}, "provenance"),
-        ({"metadata": {**GOOD, "provenance": {"model_hash": 1, "dataset_hash": "b"}}}, "reasonable length"),
+        (
+            {"metadata": {**GOOD, "provenance": {"model_hash": 1, "dataset_hash": "b"}}},
+            "is not text, or is too long",
+        ),
         (
             {"metadata": {**GOOD, "provenance": {"model_hash": "a" * 99_999, "dataset_hash": "b"}}},
-            "reasonable length",
+            "is not text, or is too long",
         ),
     ],
 )

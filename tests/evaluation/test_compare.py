@@ -152,7 +152,7 @@ def test_the_sentence_follows_the_comparisons() -> None:
         "t: the vectors predict it better than chance, but not clearly better than twin: R²"
     )
     of_a_model = result(0.1, 0.2, subject="model", rows=[Row("model", {"R²": score(0.5, 0.4, 0.6)})])
-    assert of_a_model.headline.endswith("there is nothing to compare with.")
+    assert of_a_model.headline.endswith("there is nothing to compare it with.")
 
 
 def test_a_row_that_holds_the_vectors_is_no_alternative_to_them() -> None:

@@ -176,12 +176,12 @@ def _split(task: Task) -> None:
         (
             mixture_task("U1"),
             200,
-            r"0 points belong to classes with at least 10 points; .* 5,000 points only 200 were ",
+            r"0 points belong to classes with at least 10 points; .* Only 200 of its 5,000 points were ",
         ),
         (
             _in_two_parts(1_000),
             60,
-            r"leaves 1\d points for training\. Of its 1,000 points only 60 were used: ",
+            r"leaves 1\d points for training\. Only 60 of its 1,000 points were used: ",
         ),
     ],
 )

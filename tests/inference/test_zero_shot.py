@@ -80,7 +80,7 @@ def test_shares_of_types_count_as_priors(model: Model) -> None:
     for shares, told in (
         (
             "training",
-            "that of 'leisure/nature_reserve' is unknown: the model was trained with park, river, lake",
+            "the share of 'leisure/nature_reserve' is unknown: the model was trained with park, river, lake",
         ),
         ({"park": 1, "sea": 2}, "'sea' is not among --types"),
         ({"park": 1}, "that of 'water/river' is missing"),

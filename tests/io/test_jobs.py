@@ -72,7 +72,7 @@ def test_every_flipped_bit_is_found_and_said(tmp_path: Path) -> None:
     beside.unlink()
     assert job.get("part") is None
     assert job.parts.get("part", files=False) == job.parts.kept("part") == b"content"
-    with pytest.raises(OutputError, match="damaged or removed meanwhile"):
+    with pytest.raises(OutputError, match="damaged or removed in the meantime"):
         job.parts.kept("none")
 
 

@@ -127,7 +127,7 @@ def test_every_kind_of_encoder_survives_the_disk(encoder: str, variant: str, tmp
         ({"classes": [f"{n}" for n in range(200_000)]}, "do not match its configuration"),
         ({"dim": 9}, "its head expects vectors of 9 dimensions, unlike its encoder's"),
         ({"dim": 10**9}, "1 to 65536"),
-        ({"deviation": 0.0}, "more than 0"),
+        ({"deviation": 0.0}, "positive standard deviation"),
         ({"kind": 7}, "not a text"),
         ({"bias": True}, "do not match its configuration"),
     ],

@@ -179,10 +179,11 @@ def test_the_shipped_sentences_are_whole() -> None:
     ("content", "words"),
     [
         ("", "list of"), ("template = 5", "list of"), ("[[template]]\ntexts = []", "template 1"),
-        ('[[template]]\ntexts = ["no name"]', "has {name}"), ('[[template]]\ntexts = ["{name} {who}"]', "has {name}"),
-        ('[[template]]\ntexts = ["{name.__class__}"]', "has {name}"),
-        ('[[template]]\ntexts = ["{name:>99999999}"]', "has {name}"),
-        ('[[template]]\ntexts = ["{name!r}"]', "has {name}"), ('[[template]]\ntexts = ["{name"]', "template 1"),
+        ('[[template]]\ntexts = ["no name"]', "must have {name}"), ('[[template]]\ntexts = ["{name} {who}"]', "must "
+        "have {name}"),
+        ('[[template]]\ntexts = ["{name.__class__}"]', "must have {name}"),
+        ('[[template]]\ntexts = ["{name:>99999999}"]', "must have {name}"),
+        ('[[template]]\ntexts = ["{name!r}"]', "must have {name}"), ('[[template]]\ntexts = ["{name"]', "template 1"),
         ('[[template]]\ntexts = ["{name}"]\nlanguage = "Suomi"', "language must be a code"),
         ('[[template]]\ntexts = ["{name}"]\ntypes = "water"', "types must be a list"),
         ('[[template]]\ntexts = ["{name}"]\nother = 1', "its fields"),

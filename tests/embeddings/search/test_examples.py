@@ -107,7 +107,7 @@ def test_conditions(parks: Embeddings) -> None:
     [
         ("cluster", "write COLUMN=VALUE"),
         ("clusters=3", "no column 'clusters': did you mean 'cluster'"),
-        ("cluster=three", "has numbers; 'three' is none"),
+        ("cluster=three", "has numbers, but 'three' is not a number"),
         ("kind>3", "no numbers to compare"),
         ("__class__=3", "no column '__class__'"),
     ],

@@ -91,7 +91,7 @@ def test_a_server_is_asked_for_what_the_chips_need(tmp_path: Path, monkeypatch: 
         assert len(server.asked) < 20
     with (
         serving(lambda asked: Reply(404)) as empty,
-        pytest.raises(SourceError, match=r"tiles of .* cannot be had"),
+        pytest.raises(SourceError, match=r"tiles of .* could not be downloaded"),
     ):
         api.prepare("mmgr", out=tmp_path / "none", aerial_tiles=empty.template, **given)
     assert not (tmp_path / "none").exists()

@@ -283,7 +283,7 @@ def test_what_it_says(dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFi
     assert main([*command[:-1], str(dataset.path), "-q"]) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1
-    assert "made from other inputs: the content of 'points' is not the same" in line
+    assert "made from other inputs: the content of 'points' differs" in line
 
 
 # --- images and features ----------------------------------------------------------------------------------------------
@@ -345,7 +345,7 @@ def test_images_join_the_places_that_they_are_called_as(tmp_path: Path) -> None:
     other = api.prepare("sphere2vec", points=tmp_path / "p.csv", out=tmp_path / "other")
     (tmp_path / "strange").mkdir()
     (folder / "dry" / "p0.tif").rename(tmp_path / "strange" / "q.tif")
-    with pytest.raises(DatasetError, match="none of 1 images in strange has the name of a place"):
+    with pytest.raises(DatasetError, match="none of 1 images in strange is named like a place"):
         api.prepare("sphere2vec", images=tmp_path / "strange", out=other.path)
     (tmp_path / "strange" / "q.tif").rename(tmp_path / "strange" / "p5.tif")
     with pytest.raises(

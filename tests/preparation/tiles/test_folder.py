@@ -417,7 +417,7 @@ def test_a_dataset_is_reused_only_for_the_same_tiles(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="--buildings was"):
         pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "out", threshold=1)
     (folder / "roads" / str(Z) / str(X + 1) / f"{Y}.png").unlink()
-    with pytest.raises(DatasetError, match="content of 'tiles' is not the same"):
+    with pytest.raises(DatasetError, match="content of 'tiles' differs"):
         pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "out")
     assert pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "out", force=True).hash != first
 

@@ -295,7 +295,9 @@ def test_numbers_that_the_encoder_would_cut_off_are_refused() -> None:
     check_range(Numbers(good), np.arange(100), 10_000.0)
     good[:, :, 0] = float("nan")
     check_range(Numbers(good), np.arange(100), 10_000.0)
-    with pytest.raises(InputError, match=r"lie outside of what the encoder reads, 0 to 510: .* --full-scale"):
+    with pytest.raises(
+        InputError, match=r"are outside the range that the encoder reads, 0 to 510: .* --full-scale"
+    ):
         check_range(Numbers(good), np.arange(100), 255.0)
     with pytest.raises(InputError, match=r"nearly all are -1[\d.]+ to -"):
         check_range(Numbers(-good), np.arange(100), 10_000.0)

@@ -38,7 +38,7 @@ def fields_from(paths: Sequence[Path], points: Floats) -> tuple[list[RasterField
         if share < 1:
             notes.append(
                 f"{path.name} has no value at {len(points) - int(known.sum()):,} of {len(points):,} training points; "
-                f"the model is told that it is missing there"
+                f"there, the model sees it as missing"
             )
         values = found[known, :-1]
         mean, deviation = values.mean(0), values.std(0).clamp(min=1e-9)

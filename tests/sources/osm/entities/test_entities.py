@@ -414,7 +414,7 @@ def test_types_of_ones_own(tmp_path: Path) -> None:
         ('[[type]]\nname = "../x"\nrules = [{ key = "a" }]', "needs a name"),
         ('[[type]]\nname = "a"\nrules = []', "needs rules"), ('[[type]]\nname = "a"\nrule = 1', "unknown field"),
         ('[[type]]\nname = "a"\nlines = 1', "lines is 1"), ("type = [1]", "is not a table"), ("[", "not TOML"),
-        ('[[type]]\nname = "a"\nrules = [{ key = "a" }]\nwords = "\\u0007"', "words is"),
+        ('[[type]]\nname = "a"\nrules = [{ key = "a" }]\nwords = "\\u0007"', "words must be"),
     ],
 )  # fmt: skip
 def test_tables_of_types_that_are_wrong(content: str, why: str, tmp_path: Path) -> None:
