@@ -155,7 +155,7 @@ def test_points_stay_what_a_benchmark_was_begun_with(tmp_path: Path) -> None:
     with opened(tmp_path, {"points": 1_000, "folds": 5}, work=folder(tmp_path)) as job:
         job.put_json("a cell", {})
     assert settled(tmp_path, points=None, folds=5, budget_s=None, cells=600) == (1_000, 5)
-    with pytest.raises(UsageError, match=r"1,000 points in 5 folds"):
+    with pytest.raises(UsageError, match=r"1,000 points and 5 folds"):
         settled(tmp_path, points=5_000, folds=5, budget_s=None, cells=600)
 
 

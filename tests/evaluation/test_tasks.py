@@ -74,7 +74,7 @@ def test_rare_classes_are_left_out_and_one_class_is_no_task() -> None:
         EvaluationError, match=r"two classes with 20 or more places .* there is only 1 .*a 30, rare 3"
     ):
         classes_task("t", ["a"] * 30 + ["rare"] * 3, np.arange(33))
-    with pytest.raises(EvaluationError, match="largest: none"):
+    with pytest.raises(EvaluationError, match="largest classes: none"):
         classes_task("t", [None] * 9, np.arange(9))
 
 

@@ -83,7 +83,7 @@ def test_shares_of_types_count_as_priors(model: Model) -> None:
             "the share of 'leisure/nature_reserve' is unknown: the model was trained with park, river, lake",
         ),
         ({"park": 1, "sea": 2}, "'sea' is not among --types"),
-        ({"park": 1}, "that of 'water/river' is missing"),
+        ({"park": 1}, "the share of 'water/river' is missing"),
     ):
         with pytest.raises(UsageError, match=told):
             shares_of(model, TYPES, shares)  # type: ignore[arg-type]

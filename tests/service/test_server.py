@@ -65,7 +65,7 @@ def test_the_client(served: tuple[str, Any], opened: Any) -> None:
             client.similar(place="nowhere")
         with pytest.raises(UsageError, match="exactly one"):
             client.embed()
-    with pytest.raises(PlacevecError, match="does not answer"):
+    with pytest.raises(PlacevecError, match="does not respond"):
         pv.Client("http://127.0.0.1:1").info()
 
 

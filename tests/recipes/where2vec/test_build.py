@@ -254,7 +254,7 @@ def test_an_image_encoder_starts_from_other_weights(dataset: Dataset, base: str,
     for name, value in started.recipe.encoders["image"].state_dict().items():
         torch.testing.assert_close(value, source.state_dict()[name])
     assert any("--init image.pt" in note and "weights used" in note for note in started.notes)
-    with pytest.raises(PlacevecError, match="of another network"):
+    with pytest.raises(PlacevecError, match="belong to another network"):
         build(dataset, config(base, init=str(tmp_path / "image.pt"), encoder="resnet-18"), {})
     with pytest.raises(PlacevecError, match="neither a file"):
         build(dataset, config(base, init="nowhere"), {})

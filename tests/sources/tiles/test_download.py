@@ -129,7 +129,7 @@ def test_forbidden_is_not_tried_again(tmp_path: Path) -> None:
     with serving(lambda asked: Reply(403)) as server:
         with pytest.raises(
             TooManyBadError,
-            match="1 of 12 tiles are missing, corrupt or failed, but at most 0 can be: 1: the server",
+            match="1 of 12 tiles are missing, corrupt or failed, but at most 0 are allowed: 1: the server",
         ):
             bring(server, tmp_path)
         assert max(server.asked.values()) == 1
