@@ -78,7 +78,7 @@ def using(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, obj
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*rows have no place:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*rows have no matching place:UserWarning")
 def test_using_vectors_runs(using: tuple[Path, dict[str, object]]) -> None:
     """Search, clusters, join, features for a model with real labels: what the page says is there is there."""
     folder, space = using

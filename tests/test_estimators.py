@@ -142,7 +142,7 @@ def test_another_table_at_the_same_path_is_rejected(tmp_path: Path) -> None:
         ({"embeddings": tiles(), "unmatched": "drop"}, np.zeros((2, 2)), "'nan' or 'error'"),
         ({"embeddings": tiles()}, np.zeros((2, 3)), "two columns, lon and lat"),
         ({"embeddings": tiles()}, pd.DataFrame({"a": [1]}), "columns named lon and lat"),
-        ({"embeddings": tiles()}, np.zeros((2, 2)), "2 of 2 rows have no place"),
+        ({"embeddings": tiles()}, np.zeros((2, 2)), "2 of 2 rows have no matching place"),
     ],
 )
 def test_what_cannot_be_used(options: dict[str, Any], asked: Any, message: str) -> None:

@@ -110,11 +110,11 @@ def test_every_command_of_the_page_runs(run: Callable[..., Ended], tmp_path: Pat
     )
     changed = run(*commands.splitlines()[0].split()[1:])
     assert changed.code == 1
-    assert "made from other inputs: the content of 'stations' is not the same" in changed.err
+    assert "made from other inputs: the content of 'stations' differs" in changed.err
     found = json.loads(run("search", "stations.parquet", "--lon", "20", "--lat", "50", "--json").out)
     assert (
         found["notes"][0]
-        == "the query is embedded from coordinates alone, the places from coordinates, series"
+        == "the query is embedded only from coordinates, but the places from coordinates, series"
     )
     lacking = run("search", "stations.parquet", "--view", "series", "--place", "s115")
     assert "'s115' has no vector of the view series; it has coordinates, fused" in lacking.err

@@ -159,7 +159,8 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
         if not any(reader_of(model.specs[view]).by_coordinates for view in views):
             raise InputError(
-                f"the view {views[0]!r} is known for the places of the dataset only, not at any coordinates: write its "
+                f"the view {views[0]!r} is known only for the places of the dataset, not at arbitrary coordinates: "
+                f"write its "
                 "vectors with placevec embed and give them as embeddings="
             )
         lonlat = points_of(geometry_of_rows(frame))

@@ -36,7 +36,7 @@ def test_the_nearest_of_one_and_of_all(table: Path, tmp_path: Path) -> None:
         found["cosine"], [math.cos(math.radians(15)), math.cos(math.radians(25))], atol=1e-6
     )
     assert len(api.similar_categories(table, k=1)) == len(ANGLES)
-    with pytest.raises(InputError, match="may be food/bar or shops/bar"):
+    with pytest.raises(InputError, match="is ambiguous: give one of food/bar, shops/bar"):
         api.similar_categories(table, "bar")
     with pytest.raises(InputError, match="did you mean 'food/cafe'"):
         api.similar_categories(table, "food/caffe")
@@ -69,7 +69,7 @@ def test_a_picture_of_all(table: Path, tmp_path: Path) -> None:
     assert (across["food"] < across["food/cafe"] < across["shops"]) or (
         across["food"] > across["food/cafe"] > across["shops"]
     )
-    with pytest.raises(UsageError, match="give one run or one table"):
+    with pytest.raises(UsageError, match="give one run that learned category vectors, or one table"):
         api.picture_categories([table, table], tmp_path / "categories.png")
 
 

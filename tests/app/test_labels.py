@@ -64,7 +64,7 @@ def test_tables_that_are_no_labels_are_refused(tmp_path: Path, content: bytes) -
     with pytest.raises(InputError):
         read_labels(content)
     (tmp_path / "l.csv").write_bytes(content)
-    with pytest.raises(InputError, match="move it away"):
+    with pytest.raises(InputError, match="move or rename it"):
         Labels.open(tmp_path / "l.csv", ["a"])
 
 

@@ -70,7 +70,7 @@ def test_two_places_beside_each_other(project: Project) -> None:
     """Oracle: a place and itself, and symmetry."""
     same = compared(project, 3, 3)
     assert same["cosine similarity"] == pytest.approx(1.0)
-    assert [same[name] for name in ("Euclidean distance", "Manhattan distance", "on the ground, m")] == [
+    assert [same[name] for name in ("Euclidean distance", "Manhattan distance", "distance, m")] == [
         0.0,
         0.0,
         0.0,

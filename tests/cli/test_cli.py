@@ -237,7 +237,7 @@ def test_steps_one_after_the_other(
     assert info["places"] == len(helsinki_dataset)
     model = call_json(capsys, "info", helsinki_run)
     assert model["is"] == "model"
-    assert model["layers kept out"] == ["landcover", "natural-features", "leisure", "amenities"]
+    assert model["layers left out"] == ["landcover", "natural-features", "leisure", "amenities"]
     assert len(model["map layers"]) == 8
     table = call_json(capsys, "info", helsinki_table)
     assert table["model_hash"] == model["hash"]

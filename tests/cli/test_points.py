@@ -38,7 +38,8 @@ def test_prepare_info_validate(capsys: pytest.CaptureFixture[str], table: Path, 
     code, out, err = call(capsys, *asked, "-q")
     assert (code, err) == (0, "")
     for words in (
-        "30 places of 32 rows", "Left out: 1 row, no coordinates", "1 row, repeats an earlier row; --keep-duplicates",
+        "30 places of 32 rows", "Left out: 1 row, no coordinates", "1 row, duplicates of an earlier row; "
+        "--keep-duplicates",
         "Kind: 2 classes: text, such as 'a'", "(by rows at random)", "Users: 3", "Data: Me, 2026",
     ):  # fmt: skip
         assert words in out

@@ -43,7 +43,7 @@ def test_clusters_are_printed_and_colored_by(
     code, out, _ = call(capsys, "cluster", table, "-o", tmp_path / "c.csv")
     assert code == 0
     assert "medoid" in out
-    assert "the best of 2 to 20 clusters" in out
+    assert "the best for 2 to 20 clusters" in out
     assert "\x1b[31m" not in out
     code, out, _ = call(capsys, "cluster", table, "-o", tmp_path / "c.parquet", "--clusters", 3, "--json")
     told = json.loads(out)
@@ -111,7 +111,10 @@ def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_pa
         ),
         (["explore", "{table}", "{table}", "--map", "{out}"], "take one table and one --view"),
         (["explore", "{table}", "--html", "p.html", "--views", "text"], "no vectors of view 'text'"),
-        (["explore", "{table}", "--html", "p.html", "--view", "map", "--views", "all"], "give one of them"),
+        (
+            ["explore", "{table}", "--html", "p.html", "--view", "map", "--views", "all"],
+            "give only one of the two",
+        ),
         (["export", "{table}"], "--projector DIR, --atlas FILE and --selection FILE"),
         (["export", "{table}", "--csv", "c.csv"], "--projector, --atlas or --selection"),
         (["export", "{table}", "--selection", "{table}"], "add --out FILE"),

@@ -252,7 +252,7 @@ def test_a_part_that_came_meanwhile_is_not_overwritten(old: Dataset) -> None:
         "files": [],
     }
     (old.path / "dataset.json").write_text(json.dumps(unsealed(new)))
-    with pytest.raises(DatasetError, match="added by another command meanwhile"):
+    with pytest.raises(DatasetError, match="added in the meantime by another command"):
         first.join(SILENT)
 
 
@@ -299,7 +299,7 @@ def test_a_disk_that_is_full_keeps_what_is_finished(old: Dataset) -> None:
     ("change", "words"),
     [
         ({"names": {"file": "../names.parquet"}}, "outside the dataset"),
-        ({"names": {"file": "names.parquet"}}, "lacks names.parquet"),
+        ({"names": {"file": "names.parquet"}}, "is missing names.parquet"),
         ({"names": {}}, "file is missing"),
         ({"additions": [{"hash": 3}]}, "additions"),
         ({"provenance": {"map": {"kind": "osm"}}}, "provenance"),

@@ -90,7 +90,7 @@ def test_a_useful_number_where_places_do_not_fall_apart() -> None:
     assert max(found.tried.values()) < STRONG
     assert 6 <= len(found) <= 12
     assert found.tried[len(found)] == max(found.tried[count] for count in range(6, 13))
-    assert f"so the best of 6 to 12 is used: {len(found)}" in found.notes[0]
+    assert f"so the best number from 6 to 12 is used: {len(found)}" in found.notes[0]
     few = cluster(table(random.normal(size=(20, 3))))
     assert few.notes == ()
     assert len(few) == max(

@@ -43,7 +43,7 @@ def test_ids_meet_as_text() -> None:
     emb = table(5)
     emb.place_id[:] = ["1", "2", "3", "4", "5"]
     frame = pd.DataFrame({"place_id": [3, 9, 1], "rent": [10.0, 11.0, 12.0]}, index=["a", "b", "c"])
-    with pytest.warns(UserWarning, match="1 of 3 rows have no place: their vectors are NaN"):
+    with pytest.warns(UserWarning, match="1 of 3 rows have no matching place: their vectors are NaN"):
         joined = emb.join(frame)
     assert list(joined.columns) == ["place_id", "rent", "v000", "v001", "v002", "v003", "v004"]
     assert list(joined.index) == ["a", "b", "c"]

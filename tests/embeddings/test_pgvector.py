@@ -145,9 +145,9 @@ def test_what_is_refused(server: str, tmp_path: Any) -> None:
     with psycopg.connect(server) as connection:
         connection.execute("CREATE TABLE theirs (a int)")
     emb = table_of(10)
-    with pytest.raises(InputError, match="did not make"):
+    with pytest.raises(InputError, match="did not create"):
         pgvector.export_vectors(emb, server, table="theirs")
-    with pytest.raises(UsageError, match="a table has a name"):
+    with pytest.raises(UsageError, match="the name of a table must"):
         pgvector.export_vectors(emb, server, table='x"; DROP TABLE theirs')
     with pytest.raises(OutputError, match="cannot write into"):
         pgvector.export_vectors(emb, "postgresql://nobody@127.0.0.1:1/none")

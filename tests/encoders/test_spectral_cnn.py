@@ -98,7 +98,7 @@ def test_gradients_reach_every_weight_and_the_config_builds_it_again(name: str) 
         ({"bands": ["B02"], "indices": ["ndvi"]}, "ndvi needs the band B08; there are B02"),
         ({"width": 12}, "multiple of 8"),
         ({"dim": 10**12}, "dim must be"),
-        ({"full_scale": 0}, "full_scale must be a number above 0"),
+        ({"full_scale": 0}, "full_scale must be a positive number"),
         ({"unit_norm": 1}, "unit_norm"),
     ],
 )

@@ -79,7 +79,7 @@ def test_folds_without_two_classes_are_left_out_and_said() -> None:
     inside = block_grid(LONLAT, buffer_m=300.0).number == 7
     task = Task("c", "classification", inside.astype(np.int64), np.arange(600), ("out", "in"))
     found = found_of(task, {"vectors": (np.random.default_rng(0).normal(size=(600, 2)),)})
-    assert "2 folds kept too few places to learn from and were left out" in found.notes
+    assert "2 folds kept too few training places and were left out" in found.notes
     assert np.isfinite([row.score.value for row in found.rows]).all()
 
 
@@ -141,7 +141,8 @@ def test_the_sentence_follows_the_comparisons() -> None:
     assert result(-0.1, 0.2).verdict == "Vectors: better than chance; no significant difference from twin."
     assert result(-0.2, -0.1).verdict == "Vectors: better than chance; worse than twin."
     figures = (
-        "R² 0.50 against 0.50 of the best alternative, chance (share of the differences explained; 1 is perfect, 0 no "
+        "R² 0.50, compared with 0.50 for the best alternative, chance (share of the differences explained; 1 is "
+        "perfect, 0 no "
         "better than the mean)."
     )
     assert result(0.1, 0.2).headline == (
@@ -151,7 +152,7 @@ def test_the_sentence_follows_the_comparisons() -> None:
         "t: the vectors predict it better than chance, but not clearly better than twin: R²"
     )
     of_a_model = result(0.1, 0.2, subject="model", rows=[Row("model", {"R²": score(0.5, 0.4, 0.6)})])
-    assert of_a_model.headline.endswith("there is nothing to compare with.")
+    assert of_a_model.headline.endswith("there is nothing to compare it with.")
 
 
 def test_a_row_that_holds_the_vectors_is_no_alternative_to_them() -> None:
@@ -168,7 +169,7 @@ def test_nothing_is_claimed_of_too_little_or_of_a_leak() -> None:
         assert small.verdict.startswith("No claim: ")
         assert "In this sample: Vectors: better than" in small.verdict
         assert small.headline.startswith(
-            "t: too little is known here to say whether the vectors add anything"
+            "t: there is too little evidence here to say whether the vectors add anything"
         )
     leaking = result(0.1, 0.2, leaks=("amenities",))
     assert not leaking.claims
@@ -216,4 +217,4 @@ def test_what_a_p_rests_on_is_doubted() -> None:
     one = Comparison("a", "b", alike, 0.001, range_m=7_000.0)
     assert one.claim == "no claim"
     assert one.doubt.startswith("errors are alike over much of the area, over about 7000 m: it counts as ")
-    assert one.doubt.endswith("5 are needed: use a wider area; more places in it do not help")
+    assert one.doubt.endswith("5 are needed: use a wider area; more places in the same area do not help")

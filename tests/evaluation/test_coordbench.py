@@ -86,7 +86,7 @@ def test_what_is_no_table_of_it(table: Path, tmp_path: Path) -> None:
     with pytest.raises(PlacevecError, match="no column 'rain'"):
         coordbench.read_table(table, ["rain"])
     pd.DataFrame({"a": [1.0]}).to_parquet(tmp_path / "a.parquet")
-    with pytest.raises(PlacevecError, match="no columns of lon and lat"):
+    with pytest.raises(PlacevecError, match="no columns for lon and lat"):
         coordbench.read_table(tmp_path / "a.parquet")
     (tmp_path / "b.csv").write_text("a,b\n1,2\n")
     with pytest.raises(PlacevecError, match="column dataset is missing"):

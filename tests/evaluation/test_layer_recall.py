@@ -58,7 +58,9 @@ def test_vectors_without_a_layer_that_coverage_shows_are_said_to_miss_it() -> No
     assert recall.missed == ["rail"]
     assert found({"vectors": one, "coverage fractions": both}, seen=("roads",)).missed == []
     assert recall.as_dict()["rows"][0]["comparison"]["verdict"] == "worse"
-    assert layer_lines(recall)[0] == "Nearest vectors miss rail, which coverage finds more often."
+    assert (
+        layer_lines(recall)[0] == "The nearest vectors miss rail, which coverage fractions find more often."
+    )
 
 
 def test_of_few_blocks_nothing_is_said_to_be_missed_or_found() -> None:
@@ -70,7 +72,7 @@ def test_of_few_blocks_nothing_is_said_to_be_missed_or_found() -> None:
     recall = layer_recall(sets, HOLDS, LAYERS, ("rail", "roads"), LONLAT, wide, apart_m=APART_M)
     assert recall is not None
     assert (recall.missed, recall.doubtful) == ([], True)
-    assert layer_lines(recall)[0].startswith("Too little is known")
+    assert layer_lines(recall)[0].startswith("There is too little evidence")
 
 
 def test_equal_vectors_come_in_no_order_and_other_cities_do_not_answer() -> None:

@@ -155,7 +155,7 @@ def test_points_stay_what_a_benchmark_was_begun_with(tmp_path: Path) -> None:
     with opened(tmp_path, {"points": 1_000, "folds": 5}, work=folder(tmp_path)) as job:
         job.put_json("a cell", {})
     assert settled(tmp_path, points=None, folds=5, budget_s=None, cells=600) == (1_000, 5)
-    with pytest.raises(UsageError, match=r"1,000 points in 5 folds"):
+    with pytest.raises(UsageError, match=r"1,000 points and 5 folds"):
         settled(tmp_path, points=5_000, folds=5, budget_s=None, cells=600)
 
 
@@ -176,12 +176,12 @@ def _split(task: Task) -> None:
         (
             mixture_task("U1"),
             200,
-            r"0 points belong to classes with at least 10 points; .* 5,000 points only 200 were ",
+            r"0 points belong to classes with at least 10 points; .* Only 200 of its 5,000 points were ",
         ),
         (
             _in_two_parts(1_000),
             60,
-            r"leaves 1\d points for training\. Of its 1,000 points only 60 were used: ",
+            r"leaves 1\d points for training\. Only 60 of its 1,000 points were used: ",
         ),
     ],
 )

@@ -56,7 +56,7 @@ def test_the_gaussian_process_is_scikit_learn_s_on_the_sample_that_it_says() -> 
     """Oracle: the same kernel with its own optimum on all places: nearly as good, from three quarters of them."""
     training, other = surface("regression", 0), surface("regression", 1)
     found = gaussian_process(training, other.features, EFFORT)
-    assert training.notes == ["the Gaussian process learned from 300 places, drawn at random"]
+    assert training.notes == ["the Gaussian process was trained on 300 places, drawn at random"]
     kernel = ConstantKernel() * Matern(0.2, nu=1.5) + WhiteKernel(0.1)
     known = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
     known.fit(training.features / 5_000, training.target)

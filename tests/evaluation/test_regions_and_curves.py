@@ -137,7 +137,7 @@ def test_regions_from_polygons_and_columns(tmp_path: Path, place: Any) -> None:
             "--regions quarter: neither a table .* nor a column; there are place_id, region",
         ),
         ("r.csv", {"one": ["a"], "two": ["b"]}, r"2 columns that could name the regions \(one, two\)"),
-        ("r.csv", {"region": ["a"]}, "places lie in 1 region; leaving one out after the other takes 2 to 50"),
+        ("r.csv", {"region": ["a"]}, "places lie in 1 region; leaving one out at a time needs 2 to 50"),
     ],
 )
 def test_regions_that_cannot_be_used_say_so(

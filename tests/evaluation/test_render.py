@@ -45,7 +45,7 @@ def test_what_must_be_said_is_said(as_text: object) -> None:
     text = as_text(report())  # type: ignore[operator]
     for said in (
         "landuse: macro-F1", "1,234 places", "50 blocks of 1200 m (41.4 effective)", "buffer 300 m", "5 folds",
-        "3 shufflings",
+        "3 shuffles",
         "landuse 5, b 7", ".625 (.600 to -)", "linear", "accuracy .750", "+0.375", "+0.300 to +0.400", ".002", "better",
         "the vectors predict it better than everything they are compared with", "held out", "20.5", ".050",
     ):  # fmt: skip

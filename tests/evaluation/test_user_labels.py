@@ -222,7 +222,7 @@ def test_an_unusable_column_that_was_asked_for_is_an_error(tmp_path: Path, place
     table(place).to_csv(tmp_path / "labels.csv", index=False)
     with pytest.raises(
         EvaluationError,
-        match=r"task remark: two classes with 20 places .* there are none",
+        match=r"task remark: at least two classes with 20 or more places .* there are none",
     ):
         label_tasks(tmp_path / "labels.csv", place, ["remark"])
 

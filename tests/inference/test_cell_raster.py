@@ -69,7 +69,7 @@ def test_a_pixel_shows_the_polygon_that_holds_its_center_and_points_fill_nothing
     assert np.isnan(found[2])
     (tmp_path / "points.csv").write_text("place_id,lon,lat\na,24.94,60.17\nb,24.95,60.17\n")
     points = api.prepare("mmgr", out=tmp_path / "points", places=tmp_path / "points.csv")
-    with pytest.raises(UsageError, match="points, which fill no raster"):
+    with pytest.raises(UsageError, match="points, which cannot fill a raster"):
         raster_of(points, np.arange(2))
 
 

@@ -67,7 +67,7 @@ def test_longitudes_may_lie_anywhere(tmp_path: Path) -> None:
         ([], "3 classes with --class, such as 'east',"),
         (["norht"], "did you mean 'north'"),
         (["nowhere at all"], "its classes are 'east', 'middle', 'north'"),
-        (["north", "NORTH"], "each class once"),
+        (["north", "NORTH"], "each class only once"),
     ],
 )
 def test_wrong_classes_are_one_clear_line(classes: list[str], words: str, tmp_path: Path) -> None:

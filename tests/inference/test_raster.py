@@ -179,8 +179,8 @@ def test_a_stopped_raster_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
         report = write_raster(question, grid, tmp_path / "a.tif", progress=(told := Told()))
         assert report.path.read_bytes() == whole
     assert told.lines == [
-        "Note: continuing: 2 of 3 strips were finished before",
-        "Note: rows-000000256 of the unfinished work is damaged and will be made again",
+        "Note: 2 of 3 strips were already finished; continuing from there",
+        "Note: rows-000000256 of the unfinished work is damaged and will be recreated",
     ]
     assert asked == [256 * 1200, 88 * 1200]
     assert not (tmp_path / ".a.tif.work").exists()

@@ -73,7 +73,7 @@ def test_from_the_command_line(model: Model, tmp_path: Path, capsys: pytest.Capt
     assert [row["place_id"] for row in found["results"]] == wanted.place_id.tolist()
     assert cli.main(["search", table, "--text", "tramway"]) == 0
     assert (
-        "Places similar to the text 'tramway', by the vectors that fuse all views" in capsys.readouterr().out
+        "Places similar to the text 'tramway', by the fused vectors of all views" in capsys.readouterr().out
     )
     assert cli.main(["search", table, "--text", "x", "--place", "p00"]) == 2
 

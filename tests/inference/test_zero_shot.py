@@ -80,10 +80,10 @@ def test_shares_of_types_count_as_priors(model: Model) -> None:
     for shares, told in (
         (
             "training",
-            "that of 'leisure/nature_reserve' is unknown: the model was trained with park, river, lake",
+            "the share of 'leisure/nature_reserve' is unknown: the model was trained with park, river, lake",
         ),
         ({"park": 1, "sea": 2}, "'sea' is not among --types"),
-        ({"park": 1}, "that of 'water/river' is missing"),
+        ({"park": 1}, "the share of 'water/river' is missing"),
     ):
         with pytest.raises(UsageError, match=told):
             shares_of(model, TYPES, shares)  # type: ignore[arg-type]
@@ -93,7 +93,7 @@ def test_shares_of_types_count_as_priors(model: Model) -> None:
     "given", ["park", "park=0", "park=-1", "park=x", "park=1,park=2", "=1", {"park": None}]
 )
 def test_shares_that_are_none(given: object) -> None:
-    with pytest.raises(UsageError, match="--shares must be training, or a number above 0 for each type"):
+    with pytest.raises(UsageError, match="--shares must be training, or a positive number for each type"):
         read_shares(given)
 
 
@@ -112,5 +112,5 @@ def test_what_cannot_be_asked(
 ) -> None:
     with pytest.raises(UsageError, match=told):
         type_vectors(model, types, **options)
-    with pytest.raises(UsageError, match="whose words have 8 components"):
+    with pytest.raises(UsageError, match="whose text vectors have 8 dimensions"):
         guessed(model, np.zeros((2, 5)), ["park"])

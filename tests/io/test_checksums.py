@@ -43,7 +43,7 @@ def test_a_sealed_file_is_plain_json_sealed_again(tmp_path: Path) -> None:
     assert list(content) == ["b", OWN]
     assert sealed(content) == (tmp_path / "a.json").read_bytes()
     (tmp_path / "a.json").write_bytes((tmp_path / "a.json").read_bytes().replace(b"1", b"2", 1))
-    with pytest.raises(ValueError, match=f"not as placevec wrote it; .* delete its line '{OWN}'"):
+    with pytest.raises(ValueError, match=f"has changed since placevec wrote it; .* delete its line '{OWN}'"):
         read_sealed(tmp_path / "a.json")
     (tmp_path / "a.json").write_text('{"b": 2}')  # as the message says
     assert read_sealed(tmp_path / "a.json") == {"b": 2}
@@ -62,5 +62,5 @@ def test_files_and_their_beginnings(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(content[:-1])
     (tmp_path / "b").unlink()
     assert [line.rpartition("/")[2] for line in changes(tmp_path, known)] == [
-        "a is damaged: its content is not as it was written", "b is missing"
+        "a is damaged: its content has changed since it was written", "b is missing"
     ]  # fmt: skip

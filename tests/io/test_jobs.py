@@ -65,14 +65,14 @@ def test_every_flipped_bit_is_found_and_said(tmp_path: Path) -> None:
             assert job.get("part") is None, bit
             flips += 1
         path.write_bytes(whole)
-    assert told.lines == ["Note: part of the unfinished work is damaged and will be made again"] * flips
+    assert told.lines == ["Note: part of the unfinished work is damaged and will be recreated"] * flips
     for cut in (b"", whole[:-1], whole + b" "):
         beside.write_bytes(cut)
         assert job.get("part") is None
     beside.unlink()
     assert job.get("part") is None
     assert job.parts.get("part", files=False) == job.parts.kept("part") == b"content"
-    with pytest.raises(OutputError, match="damaged or removed meanwhile"):
+    with pytest.raises(OutputError, match="damaged or removed in the meantime"):
         job.parts.kept("none")
 
 

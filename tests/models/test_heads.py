@@ -108,7 +108,7 @@ def test_dates_are_handed_on() -> None:
 def test_every_kind_of_encoder_survives_the_disk(encoder: str, variant: str, tmp_path) -> None:
     """Those with buffers above all: anchors and random draws lie in the weights."""
     if variant == "original" and encoder in ("cells", "harmonics"):
-        pytest.skip("not of the founding system")
+        pytest.skip("not part of the original system")
     options = {"anchors": POINTS} if encoder == "rbf" else {"scales": 4} if encoder == "dfs" else {}
     built = encoders.location(encoder, dim=8, variant=variant, **options)  # type: ignore[arg-type]
     model = Model({"location": built}, {"coordinates": Reading("location", COORDINATES)})
@@ -127,7 +127,7 @@ def test_every_kind_of_encoder_survives_the_disk(encoder: str, variant: str, tmp
         ({"classes": [f"{n}" for n in range(200_000)]}, "do not match its configuration"),
         ({"dim": 9}, "its head expects vectors of 9 dimensions, unlike its encoder's"),
         ({"dim": 10**9}, "1 to 65536"),
-        ({"deviation": 0.0}, "more than 0"),
+        ({"deviation": 0.0}, "positive standard deviation"),
         ({"kind": 7}, "not a text"),
         ({"bias": True}, "do not match its configuration"),
     ],

@@ -110,7 +110,7 @@ def test_features_of_points_need_a_view_that_is_read_at_points(dataset: Dataset)
     """Chips and texts are known for the places alone: no column of NaN in their place."""
     model, _ = model_of(many_views.where2vec, dataset)
     features = PlaceFeatures(model=model, dataset=dataset, view="text")
-    with pytest.raises(InputError, match="the view 'text' is known for the places of the dataset only"):
+    with pytest.raises(InputError, match="the view 'text' is known only for the places of the dataset"):
         features.fit_transform(dataset.lonlat)
 
 

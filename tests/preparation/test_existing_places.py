@@ -186,7 +186,7 @@ def test_a_table_of_places_must_be_theirs(tmp_path: Path) -> None:
     options: dict[str, Any] = {"osm_name": "helsinki-center", "out": dataset.path}
     frame = pd.read_csv(tmp_path / "trees.csv")
     for name, other, words in (
-        ("moved", frame.assign(lon=frame["lon"] + 0.001), "120 of 120 in .* have another location"),
+        ("moved", frame.assign(lon=frame["lon"] + 0.001), "120 of 120 in .* have a different location"),
         (
             "renamed",
             frame.assign(place_id=[f"t{row}" for row in range(120)]),

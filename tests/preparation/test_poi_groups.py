@@ -31,13 +31,13 @@ def test_the_first_name_in_the_file_counts(pois: pd.DataFrame, tmp_path: Path) -
     path.write_text('night = ["amenity/bar", "hotel"]\nday = ["cafe", "food"]\n')
     found, notes = regrouped(pois, path, of_osm=True)
     assert found["group"].fillna("").tolist() == ["day", "night", "day", "night", ""]
-    assert notes == ["1 of 4 points are in no group of groups.toml"]
+    assert notes == ["1 of 4 points are not in any group of groups.toml"]
     keys, _ = regrouped(pois, "keys", of_osm=True)
     assert keys["group"].fillna("").tolist() == ["amenity", "amenity", "shop", "", "shop"]
-    with pytest.raises(UsageError, match="a table has --group"):
+    with pytest.raises(UsageError, match="for a table, use --group"):
         regrouped(pois, "keys", of_osm=False)
     path.write_text('odd = ["zoo"]\n')
-    with pytest.raises(SourceError, match="no point of interest is of a category in"):
+    with pytest.raises(SourceError, match="no point of interest has a category that is in"):
         regrouped(pois, path, of_osm=True)
 
 
@@ -45,7 +45,7 @@ def test_the_first_name_in_the_file_counts(pois: pd.DataFrame, tmp_path: Path) -
     ("content", "problem"),
     [
         ("a = 1", "must be a list of categories"), ('a = ["x"]\nb = ["x"]', "is in two groups, a and b"),
-        ('"a/b" = ["x"]', "must not be empty or have a slash"), ("", "has no groups"), ("a = [", "is not TOML"),
+        ('"a/b" = ["x"]', "must not be empty or contain a slash"), ("", "has no groups"), ("a = [", "is not TOML"),
     ],
 )  # fmt: skip
 def test_files_that_are_refused(content: str, problem: str, tmp_path: Path) -> None:

@@ -173,8 +173,8 @@ def test_a_table_of_another_shape_is_named_and_nothing_changes(server: str, data
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("mysql://h/d", "--to must be like postgresql"),
-        ("postgresql://h", "--to must be like postgresql"),
+        ("mysql://h/d", "--to must look like postgresql"),
+        ("postgresql://h", "--to must look like postgresql"),
         ("postgresql://[/d", "is not an address"),
     ],
 )

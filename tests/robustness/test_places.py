@@ -24,7 +24,7 @@ HERE = "24.94,60.17"
         (f"id,lon,lat\n7,{HERE}\n7,{HERE}\n", ("'7' occurs more than once",)),
         (f"place_id,lon,lat\n,{HERE}\n,{HERE}\n", ("row 1 has no place_id",)),
         ("name,where\na,b\n", ("neither a geometry nor lon and lat", "name, where")),
-        (f"place_id,lon,lat\n\"a,{HERE}\",1,2,3\n", ("1 of 1 rows have another number of cells",)),
+        (f"place_id,lon,lat\n\"a,{HERE}\",1,2,3\n", ("1 of 1 rows have a different number of cells",)),
         ("\x00\x01\x02", ("places.csv",)),
     ],
 )  # fmt: skip
@@ -78,7 +78,7 @@ def test_no_place_has_coordinates(nursery: Nursery, quick_run: Path, options: Pa
     if made.code:
         refused(made, "places.csv")
         return
-    refused(nursery.run("embed", quick_run, data, "-o", tmp_path / "e.parquet"), "has data in its views")
+    refused(nursery.run("embed", quick_run, data, "-o", tmp_path / "e.parquet"), "has data in the views")
     train = ["train", "loc2vec", data, "--config", options, "-q", "--out", tmp_path / "run"]
     refused(nursery.run(*train), "needs coordinates")
     assert nursery.run("info", data).code == 0

@@ -65,7 +65,7 @@ def test_the_client(served: tuple[str, Any], opened: Any) -> None:
             client.similar(place="nowhere")
         with pytest.raises(UsageError, match="exactly one"):
             client.embed()
-    with pytest.raises(PlacevecError, match="does not answer"):
+    with pytest.raises(PlacevecError, match="does not respond"):
         pv.Client("http://127.0.0.1:1").info()
 
 
@@ -194,7 +194,7 @@ def test_workers_map_the_same_vectors(points_files: tuple[Path, Path], tmp_path:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--host", "0.0.0.0"], "other machines could ask"),
+        (["--host", "0.0.0.0"], "other machines can reach"),
         (["--token-file", "nothing"], "cannot read the tokens"),
         (["--port", "70000"], "--port"),
         (["--backend", "annoyed"], "unknown"),

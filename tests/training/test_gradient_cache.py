@@ -147,5 +147,5 @@ def test_training_in_parts_learns_the_same(tmp_path: Path) -> None:
 def test_slots_of_different_sizes_are_rejected() -> None:
     batches, draw = step()
     draw = Draw({**draw.looks, "words": Look(torch.arange(3))})
-    with pytest.raises(InputError, match="--chunk-size needs slots of the same number of rows"):
+    with pytest.raises(InputError, match="--chunk-size needs slots with the same number of rows"):
         GradientCache(Bundle(recipe(0.0)), 5, 0).backward(batches, draw, lambda one: one.backward())

@@ -157,7 +157,7 @@ def test_a_run_says_that_it_goes_on_with_other_instructions(
     assert said == [
         (
             3,
-            "Note: the run was computed with cpu AVX2 and continues with cpu AVX512: it will differ from an "
+            "Note: the run was computed with cpu AVX2 and continues with cpu AVX512: the result will differ from an "
             "uninterrupted run in the last bits",
         )
     ]

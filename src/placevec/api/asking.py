@@ -24,7 +24,7 @@ def model_behind(vectors: Embeddings | EmbeddingsOfViews, model: Model | PathLik
     found = recorded_model(table, model)
     if found is None:
         raise InputError(
-            f"{what} is embedded by the model that made the vectors, which was not found: give it with --model"
+            f"embedding {what} needs the model that made the vectors, but it was not found: give it with --model"
         )
     return found
 
@@ -83,7 +83,7 @@ def vector_of_upload(
     from placevec.sources.imagery.single_image import FORMATS
 
     if ending not in FORMATS:
-        raise SourceError(f"an image must be one of {', '.join(FORMATS)}")
+        raise SourceError(f"the image must be in one of these formats: {', '.join(FORMATS)}")
     if len(content) > max_bytes:
         raise SourceError(
             f"an image has at most {max_bytes / 1e6:g} MB; this one has {len(content) / 1e6:.1f}"

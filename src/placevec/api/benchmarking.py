@@ -43,11 +43,11 @@ def benchmark_encoders(
 
     Args:
         out: Folder of the results: table.md, results.csv, plots and, in cells/, the individual results.
-        encoders: Encoders by any name, separated by commas (default: all).
-        originals: Also compare the published variants, if they differ.
-        tasks: Tasks, separated by commas, or all, real and synthetic for groups (default: all that have data, or none
-            with --files).
-        files: Table of your own, with lon, lat and a label (may be repeated).
+        encoders: Encoders, by any of their names, separated by commas (default: all).
+        originals: Also compare the published variants where they differ.
+        tasks: Tasks, separated by commas; all, real and synthetic name groups of tasks (default: all that have data,
+            or none with --files).
+        files: Table of your own with lon, lat and a label (may be repeated).
         label: Column to predict in --files.
         block_m: Side of the spatial blocks for --files, meters (default: a tenth of the extent).
         probes: Probes, separated by commas (default: all).
@@ -55,7 +55,7 @@ def benchmark_encoders(
         seeds: Number of shuffles of the points.
         folds: Folds per shuffle.
         points: Maximum number of points per task (default 5000, or what the budget allows).
-        budget: Time after which nothing new is started: 90s, 30m, 2h.
+        budget: Time after which no new computation is started: 90s, 30m, 2h.
         plots: Also write plots, which need Matplotlib.
         progress: Receives progress reports.
 
@@ -88,8 +88,8 @@ def benchmark_encoders(
     chosen_probes = tuple(dict.fromkeys(probes or running.PROBES))
     if not any(running.competing(rivals, probe) for probe in chosen_probes):
         raise UsageError(
-            f"{', '.join(one.name for one in rivals)} has no features before training: compare it with --probes trained"
-            " only"
+            f"{', '.join(one.name for one in rivals)} has no features before training: compare it only with --probes "
+            f"trained"
         )
     first = (len(names) + len(files)) * len(chosen_schemes) * len(rivals)
     points, folds = planning.settled(out, points=points, folds=folds, budget_s=budget_s, cells=first)

@@ -68,7 +68,7 @@ def _position(names: tuple[str, ...], asked: str, vectors: PathLike) -> int:
     if len(ends) == 1:
         return ends[0]
     if ends:
-        raise InputError(f"{asked!r} may be {' or '.join(names[at] for at in ends)}: name one of them")
+        raise InputError(f"{asked!r} is ambiguous: give one of {', '.join(names[at] for at in ends)}")
     raise InputError(f"{vectors} has no category {asked[:60]!r}: {choose_from(asked, names)}")
 
 
@@ -83,9 +83,9 @@ def picture_categories(
     """Plot the vectors of categories of points of interest in two dimensions, as a PNG.
 
     Args:
-        runs: One run of poi2vec, or one table of vectors of categories.
+        runs: One run of poi2vec, or one table of category vectors.
         out: Plot to write, .png.
-        method: Projection (pca, tsne or umap).
+        method: Projection.
         progress: Receives progress reports.
 
     Raises:
@@ -97,7 +97,7 @@ def picture_categories(
     from placevec.models.category_vectors import read_category_vectors
 
     if len(runs) != 1:
-        raise UsageError("give one run or one table of vectors of categories")
+        raise UsageError("give one run that learned category vectors, or one table of them")
     if Path(out).suffix.lower() != ".png":
         raise UsageError(f"the file name of a plot must end in .png; got {Path(out).name!r}")
     atomic.check_writable(out)

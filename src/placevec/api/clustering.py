@@ -37,11 +37,12 @@ def cluster(
     Args:
         embeddings: Table of vectors.
         out: File to write: .parquet, .csv or .geojson.
-        view: View whose vectors are clustered if there are several (default: the fused ones).
+        view: View whose vectors are clustered if there are several (default: the fused vectors).
         method: Clustering method.
-        clusters: Number of k-means clusters (default: by silhouette).
-        smallest: Minimum places of an HDBSCAN cluster (default: a hundredth of all).
-        vectors: Scaling of the vectors (unit: by direction, as in search; standardized: every dimension alike).
+        clusters: Number of k-means clusters (default: the number with the best silhouette).
+        smallest: Minimum number of places in an HDBSCAN cluster (default: a hundredth of all).
+        vectors: Scaling of the vectors (unit: only the direction counts, as in search; standardized: every dimension
+            counts equally).
         seed: Seed of k-means and of the sample.
         dataset: Dataset whose map layers name the clusters, if it has moved.
         progress: Receives progress reports.

@@ -37,9 +37,9 @@ def embed(
     Args:
         model: Model, its directory, or the name of an included model.
         dataset: Dataset or its directory. It must have at least one view of the model.
-        out: GeoParquet file to write; a killed call continues.
+        out: GeoParquet file to write; if interrupted, the same command picks up where it stopped.
         views: Views to embed, separated by commas, if the model reads several (default: all that the dataset has).
-        dtype: Type of the stored numbers.
+        dtype: Data type in which the vectors are stored.
         batch_size: Places encoded at once.
         wait: Wait for another process that is writing --out, instead of stopping.
         progress: Receives progress reports.
@@ -69,12 +69,12 @@ def embed(
     chosen = list(model.views_of(dataset, views))
     if views is None and (lacking := [name for name in model.views if name not in chosen]):
         progress.say(
-            f"Note: {dataset.path} has no {' and no '.join(lacking)}: vectors are made from {', '.join(chosen)} only"
+            f"Note: {dataset.path} has no {' and no '.join(lacking)}: vectors are made only from {', '.join(chosen)}"
         )
     rows = np.flatnonzero(model.known(dataset, chosen))
     if len(rows) == 0:
         raise DatasetError(
-            f"no place of {dataset.path} has data in its views {', '.join(chosen)}: there is nothing to embed"
+            f"no place of {dataset.path} has data in the views {', '.join(chosen)}: there is nothing to embed"
         )
     for note in _differences(model, dataset, chosen):
         progress.say(f"Note: {note}")

@@ -68,7 +68,7 @@ def embed_points(
         out: GeoParquet file to write, atomically.
         lon: Column of longitudes (default: found by name).
         lat: Column of latitudes (default: found by name).
-        crs: Coordinate reference system, such as EPSG:3067 (default: degrees, or that of the file).
+        crs: Coordinate reference system, such as EPSG:3067 (default: the file's own, otherwise degrees).
         id: Column of unique IDs (default: place_id, id, or the row number).
         date: Column of dates or fractions of the year, if the model was trained with --seasons.
         dtype: Type of the stored numbers; int8 reads the points twice.

@@ -64,29 +64,33 @@ def evaluate(
 
     Args:
         embeddings: Table of vectors, or with labels or fine_tune a run, whose training dataset is embedded first.
-        view: View whose vectors are evaluated if there are several (default: the fused ones, each view in a row of its
-            own beside them).
+        view: View whose vectors are evaluated if there are several (default: the fused vectors, with each view in a
+            row of its own).
         dataset: Dataset of the vectors, if it has moved; for a run, a dataset with labels to evaluate it on.
         model: Run or model of the vectors, if it has moved.
-        tasks: Tasks, separated by commas: landuse, pois, labels, which are those of the dataset (default: all that the
-            dataset has labels for); with cityrep, task ids of that release.
+        tasks: Tasks, separated by commas: landuse, pois, labels (the dataset's own), or with --cityrep the task
+            IDs of that release (default: all that the dataset has labels for).
         labels: Table of your own labels, with place_id or lon and lat.
         columns: Label columns of that table, separated by commas (default: all that can be tasks).
-        kind: Kind of these tasks (default: by the values; multilabel and distribution take all columns together).
+        kind: Kind of these tasks (default: inferred from the values; multilabel and distribution take all columns
+            together).
         regions: Leave one region out at a time: polygons, a table with place_id, or a column of the labels.
         learning_curve: Also evaluate with 5% to 50% of the labels; takes about three times as long.
-        schemes: Folds, separated by commas: blocks, random; with both, random folds are shown beside blocks.
+        schemes: Kinds of folds, separated by commas (with both, scores on random folds are shown next to those on
+            blocks).
         mlp: Also try a multilayer perceptron (scikit-learn's) as a probe; takes about twice as long.
-        fine_tune: Also train the encoders further with a head, and from scratch, with 5% to all of the labels.
-        fine_tune_epochs: Maximum epochs of fine-tuning; validation chooses from none on (default: 30, or 5 with quick).
+        fine_tune: Also fine-tune the encoders with a prediction head, and train them from scratch, with 5% to all of
+            the labels.
+        fine_tune_epochs: Maximum epochs of fine-tuning; validation chooses how many of them to keep, possibly none
+            (default: 30, or 5 with quick).
         resume_in: Folder that keeps fine-tuned folds, so that the same call continues after a kill (default: none).
-        cityrep: Folder of a CityRep release, whose tasks and blocks are used instead.
-        cityrep_model: Name of a model under which the vectors are also written into that folder.
-        seeds: Number of shuffles of the blocks, and of untrained encoders.
-        folds: Folds of blocks.
+        cityrep: Folder of a CityRep release, whose tasks and blocks replace those of placevec.
+        cityrep_model: Model name under which the vectors are also written into that folder.
+        seeds: Number of shuffles of the blocks, and number of untrained encoders.
+        folds: Number of folds.
         budget: Size of the probes.
-        allow_leaks: Also run tasks whose tags the model reads (marked).
-        beside: Another model to compare on the same places, a directory or base, or vectors of others, a table such as
+        allow_leaks: Also run tasks whose tags the model reads (marked as leaks).
+        beside: Another model to compare with on the same places: a directory, `base`, or a table of vectors such as
             import-vectors writes (may be repeated).
         progress: Receives progress reports.
 

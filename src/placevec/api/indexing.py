@@ -106,12 +106,12 @@ def index(
 
     Args:
         embeddings: Table of vectors.
-        view: View whose vectors are indexed if there are several (default: the fused ones).
+        view: View whose vectors are indexed if there are several (default: the fused vectors).
         backend: Kind of index (hnsw and ivf need the extra search, annoy the extra annoy).
         metric: Distance between vectors.
-        storage: Numbers that are compared first; bits only with the backend exact.
-        trees: Trees of an Annoy index: more take longer to build and miss less.
-        force: Build the index again.
+        storage: Precision of the first comparison (bits only with the backend exact).
+        trees: Number of trees in an Annoy index; more trees take longer to build and miss fewer places.
+        force: Rebuild the index.
         progress: Receives progress reports.
 
     Raises:
@@ -181,16 +181,16 @@ def precompute(
 
     Args:
         embeddings: Table of vectors.
-        view: View whose vectors are used if there are several (default: the fused ones).
+        view: View whose vectors are used if there are several (default: the fused vectors).
         algorithms: Projections, separated by commas.
-        metrics: Distances that indexes are built for, separated by commas.
+        metrics: Distances to build indexes for, separated by commas.
         backend: Kind of index (exact builds none).
-        storage: Numbers that an index compares first.
+        storage: Precision of an index's first comparison.
         trees: Trees of an Annoy index.
         max_places: Maximum number of places in a projection, a seeded sample (default: all).
         skip_projections: Compute no projections.
         skip_indexes: Build no indexes.
-        force: Compute again what is already there.
+        force: Recompute what already exists.
         seed: Seed of the sample, of t-SNE and UMAP.
         progress: Receives progress reports.
 

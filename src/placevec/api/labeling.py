@@ -46,7 +46,7 @@ def read_types(value: Any) -> tuple[str, ...]:
         given = [part for one in given for part in one.split(",") if part.strip()]
     found = tuple(dict.fromkeys(one.strip() for one in given))
     if not found:
-        raise UsageError("--types names no type")
+        raise UsageError("--types contains no type")
     return found
 
 
@@ -69,7 +69,7 @@ def read_shares(value: Any) -> Shares:
             number = math.nan
         if not name or not 0 < number < math.inf or name in found:
             raise UsageError(
-                f"--shares must be {IN_TRAINING}, or a number above 0 for each type, such as park=3,school=1; got"
+                f"--shares must be {IN_TRAINING}, or a positive number for each type, such as park=3,school=1; got"
                 f" {str(value)[:60]!r}"
             )
         found[name] = number

@@ -29,10 +29,10 @@ ALL = ("predictions.tif", "predictions.parquet", "predictions.html")
 """What is written into a folder."""
 EPOCHS = {"quick": 5, "full": 30}
 UNITS = {
-    "regression": "number, in the unit of the label",
+    "regression": "value, in the unit of the label",
     "distribution": "shares of the columns, which sum to 1",
     "classification": "probability of the class, over all classes",
-    "multilabel": "probability that the place has it, independent of the others",
+    "multilabel": "probability that the place has the label, independent of the others",
     "presence": "probability of presence",
 }
 
@@ -110,7 +110,7 @@ def map_labels(
         )
     rows = ground.places.reset_index().set_index("place_id")["index"].reindex(emb.place_id).to_numpy(float)
     if np.isnan(rows).any():
-        raise EvaluationError(f"some vectors are of places that {ground.path} does not have")
+        raise EvaluationError(f"some vectors belong to places that are not in {ground.path}")
     at = rows.astype(np.int64)
     place = out if suffix else out / ALL[1]
     inputs = {
@@ -204,8 +204,8 @@ def _tags(found: LabelMap, dataset: Dataset) -> dict[str, str]:
     """What the files say of themselves."""
     return {
         "VALUES": UNITS[found.task.kind],
-        "SPREAD": "standard deviation over learners that each lack the labels of some blocks; no error bar",
-        "LABELED": "1 where the label was given, so that the prediction has seen it",
+        "SPREAD": "standard deviation over models, each trained without the labels of some blocks; not an error bar",
+        "LABELED": "1 where the label was given, so the prediction was trained on it",
         "QUALITY": found.summary,
         "ATTRIBUTION": dataset.attribution,
     }

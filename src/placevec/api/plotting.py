@@ -89,9 +89,9 @@ def picture_latitude(
     """Plot the quality of models by latitude, on their held-out places, as a PNG.
 
     Args:
-        runs: Runs of models with a head.
+        runs: Run directories of models trained on labels.
         out: Plot to write, .png.
-        dataset: Dataset to evaluate all of them on (default: that of each run).
+        dataset: Dataset on which all runs are evaluated (default: each run's own).
         band: Width of a latitude band, degrees.
         progress: Receives progress reports, and notes about the places.
 

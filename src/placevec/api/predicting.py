@@ -91,33 +91,37 @@ def predict(
     Args:
         models: Model or its directory, or several for a figure or page; each has a head and reads only coordinates. With
             labels, any model or a table of vectors.
-        out: File to write: .tif, .png, .html or .parquet; with labels also a folder.
-        classes: Class to predict; several separated by commas, or repeated (none for a model of numbers).
+        out: File to write: .tif, .png, .html or .parquet; with labels, also a folder.
+        classes: Class to predict; several separated by commas, or repeated (not for models that predict numbers).
         dataset: Dataset whose places are labeled, with types, or predicted, with labels (default: the recorded one).
-        types: Types to choose from, of a model that reads texts and images: names such as park,school; entities for those
-            of the dataset; a table (.toml) as for prepare, or a text file with one per line.
-        shares: Share of each type among the places, in any unit, such as park=3,school=1; training for those of the
-            places that the model was trained on (default: equal shares).
-        view: View of images to predict types from, or of vectors to predict labels from, if there are several.
+        types: Types to choose from, with a model that reads texts and images: names such as park,school; `entities`
+            for the types in the dataset; a table (.toml) as for prepare; or a text file with one type per line.
+        shares: Share of each type among the places, in any unit, such as park=3,school=1; `training` for the shares
+            among the places that the model was trained on (default: equal shares).
+        view: View whose images types are predicted from, or whose vectors labels are predicted from, if there are
+            several.
         labels: Table of labels of some places, with place_id, lon and lat or polygons, as for evaluate.
-        columns: Label column of that table; several separated by commas with kind distribution or multilabel.
-        kind: Kind of the labels (default: by the values).
+        columns: Label column of that table; with --kind distribution or multilabel, several separated by commas.
+        kind: Kind of labels (default: inferred from the values).
         fine_tune: Train the encoders further on the labels, instead of probes on their vectors.
-        budget: Size of the probes, and at most 30 or, with quick, 5 epochs of fine-tuning.
+        budget: Size of the probes and length of fine-tuning (at most 30 epochs of fine-tuning with full, 5 with
+            quick).
         points: Table of points to predict for or, with a figure or page, to draw as dots.
         lon: Column of longitude in the table of points (default: found by name).
         lat: Column of latitude in the table of points (default: found by name).
         id: Column of unique IDs of the points (default: place_id, id, or the row number).
         bbox: Area as west,south,east,north, degrees (default: the world).
-        resolution: Side of a cell of a .tif or .html, degrees (default: 720 columns); with labels, meters (default: a
-            tile, or a third of the spacing or of the mean side of polygons).
+        resolution: Side of a cell of a .tif or .html, degrees (default: 720 columns); with labels, in meters (default:
+            the side of a tile, or a third of the spacing, or a third of the side of a square with the polygons' mean
+            area).
         land: Outlines of the land: GeoJSON, Shapefile or GeoPackage (default: coarse ones from Natural Earth).
-        land_only: No value outside the land.
-        show_points: Also draw the training points of each class, from the first model.
+        land_only: Leave cells outside land without a value.
+        show_points: Also draw the training points of each class, as the first model has them.
         year: Fraction of the year, for a model trained with dates.
         title: Title of a .png or .html (default: the class).
-        support: Include uncertainty, for models trained with this version: 90% bands or standard deviations, distance
-            to training points and support in a .tif; hatching where no training point is near in a .png or .html.
+        support: Include uncertainty, for models trained with this version: in a .tif, 90% bands or standard
+            deviations, the distance to the training points, and whether any is within reach, called support; in a
+            .png or .html, hatching where no training point is near.
         own_scales: Separate color scale for each map of a .png, from its lowest to its highest value.
         seed: Seed of the sample if there are more than 5,000 points to draw.
         progress: Receives progress reports.
@@ -175,7 +179,7 @@ def predict(
     form = KINDS.get(Path(out).suffix.lower())
     if form is None:
         raise UsageError(
-            f"--out must end in {', '.join(KINDS)}, which selects the format; got {Path(out).name!r}"
+            f"--out must end in {', '.join(KINDS)}, which determines the format; got {Path(out).name!r}"
         )
     given = [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
     _check(
@@ -250,7 +254,8 @@ def _check(
         raise UsageError("give a model: a run, or a model directory")
     if count > 1 and kind in ("raster", "table"):
         raise UsageError(
-            f"a {kind} shows the predictions of one model, but {count} are given; a .png or .html can show several"
+            f"a {kind} shows the predictions of one model, but {count} models are given; a .png or .html can show "
+            f"several"
         )
     if kind == "table" and points is None:
         raise UsageError(
@@ -258,7 +263,7 @@ def _check(
         )
     if kind == "raster" and (points is not None or show_points):
         raise UsageError(
-            "a raster covers an area: remove the points, or write a .parquet for predictions at them"
+            "a raster covers an area: remove the points, or write a .parquet to predict at the points"
         )
     if kind in ("figure", "table") and resolution is not None:
         raise UsageError(
@@ -315,7 +320,7 @@ def _questions(models: Sequence[Model], classes: Sequence[str], year: float | No
     if any(question.names != questions[0].names for question in questions):
         if all(question.kind == "number" for question in questions):
             return [replace(question, names=(NUMBER,)) for question in questions]
-        raise UsageError("the models have different classes: choose classes that all of them have")
+        raise UsageError("the models have different classes: choose classes that they all have")
     return questions
 
 

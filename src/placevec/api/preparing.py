@@ -32,7 +32,8 @@ def prepare(
 
     Args:
         recipe: Name of the recipe, such as ``loc2vec``.
-        out: Dataset directory to make; existing parts are reused, and missing parts are added for its places.
+        out: Dataset directory to create; if it exists, its parts are reused and missing ones are added for the same
+            places.
         force: Start over, removing what --out holds.
         wait: Wait for another process that is writing --out, instead of stopping.
         progress: Receives progress reports.

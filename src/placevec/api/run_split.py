@@ -71,7 +71,7 @@ def hashes_at_begin(
 def split_of(
     built: Built, training_data: TrainingData, validation_data: TrainingData | None, hashes: Sequence[str]
 ) -> RunSplit:
-    """The split of a run for every dataset; ``hashes`` are those at its start."""
+    """The split of a run for every dataset; ``hashes`` are the hashes of the datasets when the run started."""
     own = parts_of(training_data)
     split = RunSplit.of_datasets(own, built.split, hashes[: len(own)])
     if validation_data is None or built.validation_split is None:
@@ -92,7 +92,7 @@ def keep_split(split: RunSplit, run: Path, state: Path | None, config: dict[str,
     if state is not None and before is not None and (why := before.difference(split)):
         require_config(state, config)
         raise ModelError(
-            f"cannot resume {state}: its places had another split ({why}); use the same dataset and options, or "
+            f"cannot resume {state}: its places were split differently ({why}); use the same dataset and options, or "
             "another --out"
         )
     write_split(run, split)

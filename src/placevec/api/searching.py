@@ -95,38 +95,39 @@ def similar(
 
     Args:
         embeddings: Table of vectors.
-        view: View whose vectors are searched if there are several (default: the fused ones; for words and images the
-            only view of images).
+        view: View whose vectors are searched if there are several (default: the fused vectors; for models of words
+            and images, the image view if there is only one).
         lon: Longitude of the query, degrees.
         lat: Latitude of the query, degrees.
-        place: ID of the query's place.
-        tile: Tile of the query, z/x/y.
-        name: Name of the query's place, or the beginning of one.
+        place: ID of the place to query by.
+        tile: Tile to query by, z/x/y.
+        name: Name of the place to query by, or the beginning of it.
         entity: Named entity of the dataset as query: a name in any language, a Wikidata item (Q1757) or an OSM object
             (way/123).
-        text: Description of the places to find, such as "a lake in a forest" (for models with a text view).
+        text: Description of the places to find, for example "a lake in a forest" (for models with a text view).
         image: Image of a place as query: GeoTIFF, .npy (bands, rows, columns) or .png, as the model reads its images.
         like: ID of a place that results should be like; several are averaged (repeat the option).
         unlike: ID of a place that results should not be like; several are averaged (repeat the option).
         k: Number of places to find.
-        threshold: Maximum distance of results; for the metric dot their minimum product.
-        metric: Distance between vectors (angular ranks as cosine does).
-        bbox: Only places in west,south,east,north, degrees.
+        threshold: Maximum distance of results from the query; with the metric dot, the minimum dot product.
+        metric: Distance between vectors (angular gives the same ranking as cosine).
+        bbox: Return only places in west,south,east,north, degrees.
         filters: Condition on a column, such as "cluster=3", "rent>=20", "name!=" (has a name) or "name~park"; several
             must all hold (repeat the option).
-        columns: Table with place_id and columns for the conditions, such as that of cluster.
+        columns: Table with place_id and columns for the conditions, such as the output of `placevec cluster`.
         min_distance_m: Minimum distance of results from the query and from one another, meters (default: about the
             width of the window that the model reads; 0 disables it).
         where: Mask (N,) of the places to search.
-        backend: Index to search with; all but exact may miss some places; the index is built once and saved next to the
-            table.
-        storage: Numbers that are compared first: short codes save memory, and the best are compared again in full.
+        backend: Index to search
+            with (the others may miss places; built once and saved next to the table).
+        storage: Precision of the first comparison (int8 and bits save memory; the best candidates are compared again
+            at full precision).
         trees: Trees of an Annoy index.
-        quality: Candidates that an approximate index looks at (default, or -1: its own).
+        quality: Number of candidates that an approximate index examines (default or -1: the index's own default).
         dataset: Dataset to embed the query from, if it has moved.
         model: Run or model to embed the query with, if it has moved.
-        picture: File to draw the results to, .html or .png: what the model reads of each, with the outline of its
-            entity.
+        picture: File to draw the results to, .html or .png: what the model reads of each place, with the outline
+            of its entity.
 
     Returns:
         One row per place, best first: place_id, name, label, lon, lat, rank, distance (or product for the metric
@@ -270,7 +271,7 @@ def _vector_of(
             " another --view"
         )
     return vector, [] if read_as == table.view else [
-        f"the image is read as {read_as}, the places by {table.view}"
+        f"the image is read as {read_as}, but the places are embedded by {table.view}"
     ]
 
 
@@ -308,9 +309,12 @@ def _vector_at(
 ) -> tuple[NDArray[np.float32] | None, str]:
     """(vector of a point, or None if the nearest place is the query; a remark for the user)."""
     if dataset is None or model is None:
-        return None, "the nearest place is the query; with --dataset and --model the point itself is embedded"
+        return (
+            None,
+            "the nearest place is used as the query; with --dataset and --model, the point itself is embedded",
+        )
     if not dataset.area.contains(lon, lat)[0]:
-        return None, "the point is outside the dataset's area, so the nearest place is the query"
+        return None, "the point is outside the dataset's area, so the nearest place is used as the query"
     import numpy as np
 
     from placevec.core import FUSED
@@ -320,8 +324,13 @@ def _vector_at(
     at_points = [view for view in views if reader_of(model.specs[view]).by_coordinates]
     if not at_points:
         known = f"the view {views[0]} is" if len(views) == 1 else f"the views {', '.join(views)} are"
-        return None, f"{known} known for the places of the dataset only, so the nearest place is the query"
+        return (
+            None,
+            f"{known} known only for the places of the dataset, so the nearest place is used as the query",
+        )
     note = ""
     if len(at_points) < len(views):
-        note = f"the query is embedded from {', '.join(at_points)} alone, the places from {', '.join(views)}"
+        note = (
+            f"the query is embedded only from {', '.join(at_points)}, but the places from {', '.join(views)}"
+        )
     return model.vectors(dataset, lonlat=np.array([[lon, lat]], np.float64), view=table.view)[0], note

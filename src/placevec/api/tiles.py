@@ -55,24 +55,27 @@ def export(
     Returns the number of tiles (each with a picture of every layer), of rows, of entities, of places, or of encoders.
 
     Args:
-        source: Dataset or its directory, a table of vectors, or with --onnx a run or model.
-        onnx: ONNX file to make of the encoder of a view: bare coordinates, tiles or images; compared with PyTorch.
-        tile_folder: Folder to make: tiles/LAYER/z/x/y.png, or tiles/tile_z_x_y.png for colors.
-        mbtiles: MBTiles file to make for colors; for layers, a folder with one file each.
-        csv: Table to make, one sentence for each chip: multimodal_dataset.csv of the original Where2Vec, and s2_chips/.
-        to: Address of a database, postgresql://USER@HOST/DATABASE: with PostGIS for the entities of a dataset and their
-            names, with pgvector for vectors.
-        templates: Sentences around names in --csv: a TOML file, default, or founding (default: names as they are).
+        source: Dataset directory, a table of vectors, or with --onnx a run or model.
+        onnx: ONNX file to create from the encoder of one view (coordinates, tiles or images); its output is compared
+            with PyTorch's.
+        tile_folder: Folder to create: tiles/LAYER/z/x/y.png, or tiles/tile_z_x_y.png for colors.
+        mbtiles: MBTiles file to create for colors; for layers, a folder with one file per layer.
+        csv: CSV file to write with one sentence per chip, like multimodal_dataset.csv of the original Where2Vec, with
+            the chips in s2_chips/ next to it.
+        to: Address of a database, postgresql://USER@HOST/DATABASE: with PostGIS, for the entities of a dataset and
+            their names; with pgvector, for vectors.
+        templates: Sentences around names in --csv: a TOML file, default, or founding (default: only the names).
         languages: Languages of the names in --csv, BCP 47, separated by commas (default: all).
-        seed: Seed of the draws of names and sentences in --csv, and of --projection and --max-places.
-        projector: Folder for the TensorFlow Embedding Projector: tensors, metadata, thumbnails, configuration.
-        atlas: Parquet file for embedding-atlas: a projection, meters on the map, the nearest neighbors.
+        seed: Seed for drawing names and sentences in --csv, for --projection and for --max-places.
+        projector: Folder for the TensorFlow Embedding Projector, with tensors, metadata, thumbnails and configuration.
+        atlas: Parquet file for embedding-atlas, with a projection, positions on the map in meters, and the nearest
+            neighbors.
         selection: Places to write to --out: a CSV or GeoJSON file saved by the page, or any table with place_id.
         out: File to write places to, with colors of the vectors: .fgb (FlatGeobuf), .gpkg (GeoPackage) or .pmtiles; with
-            --selection those places and their vectors: .parquet (GeoParquet), .geojson or .csv.
-        table: Table for vectors in the database (default: placevec_VIEW).
+            --selection, the selected places and their vectors: .parquet (GeoParquet), .geojson or .csv.
+        table: Name of the database table for the vectors (default: placevec_VIEW).
         metric: Distance that the index of vectors in the database is built for.
-        view: View whose vectors are written if there are several (default: the fused ones).
+        view: View whose vectors are written if there are several (default: the fused vectors).
         projection: Projection of --atlas.
         max_places: Maximum number of places of --projector, a seeded sample (default: all).
         partitions: Folder, or address of an object store such as s3://BUCKET/FOLDER, for GeoParquet in parts, one for

@@ -47,7 +47,7 @@ def train(
     Args:
         recipe: name of the recipe, such as ``loc2vec``.
         dataset: a dataset or its directory, or several to train on together.
-        out: Run directory to make: the model, metrics.jsonl, TensorBoard events and the state to resume.
+        out: Run directory to create, for the model, metrics.jsonl, TensorBoard events and the state to resume from.
         preset: preset of the recipe, a set of options; ``default`` has none.
         validation: one or several datasets for validation, instead of held-out blocks of the training dataset.
         resume: Continue from the newest state in --out, or start if there is none.
@@ -82,7 +82,7 @@ def train(
     run, resumed = Path(out), resume if resume_from is None else Path(resume_from)
     if force and resumed is not False:
         raise UsageError(
-            "--resume and --resume-from continue a run, but --force removes it: give only one of them"
+            "--resume and --resume-from continue a run, but --force removes it: give only one of these options"
         )
     with locked(run, wait=wait, progress=progress) if leads() else contextlib.nullcontext():
         return _trained(
@@ -250,7 +250,7 @@ def _check_run(run: Path, *, resume: bool, force: bool) -> bool:
     # the split is the first file of a run, which may have been interrupted before its first checkpoint
     holds_run = any((run / name).exists() for name in (SPLIT, "metrics.jsonl", "state", "config.json"))
     if run.is_dir() and any(run.iterdir()) and not holds_run:
-        raise ModelError(f"{run} exists and is not a run: choose another --out")
+        raise ModelError(f"{run} already exists and is not a run: choose another --out")
     if holds_run and not resume and not force:
         raise ModelError(f"{run} already holds a run: continue it with --resume, or start over with --force")
     atomic.check_writable(run, directory=True)

@@ -85,7 +85,8 @@ def train_encoders(
     each = [one for given in named for one in entry.each_encoder(preset, given)]
     if not each:
         raise UsageError(
-            f"{recipe} has no encoders to compare: --encoder all is for recipes with several encoders for the same data"
+            f"{recipe} has no encoders to compare: --encoder all applies to recipes with several encoders for the "
+            f"same data"
         )
     found = []
     for name, own in each:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def validate(
     path: PathLike, *, zoom: int | None = None, scheme: Rows = "auto", progress: Progress = SILENT
 ) -> Validation:
-    """Check whether tiles or a dataset are usable, and every byte of a dataset, run, model, table or raster; writes
-    nothing.
+    """Check whether tiles or a dataset are usable, and verify every byte of a dataset, run, model, table or
+    raster.
 
     Args:
         path: Folder of tiles, MBTiles (a file or a folder of them), a dataset, a run, a model, a table of vectors (with
             its indexes and projections), or a predicted raster.
         zoom: Zoom to check, if there are several.
-        scheme: Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: from metadata files).
+        scheme: Numbering of tile rows (xyz: from the north; tms: from the south; auto: from metadata files).
         progress: Receives progress reports.
     """
     from placevec.embeddings.precomputed import FOLDER

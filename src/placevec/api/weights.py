@@ -32,14 +32,15 @@ def import_weights(
         file: Checkpoint: .pt, .pth or .pth.tar; only its tensors and plain values are read.
         system: System of the weights: loc2vec-12, loc2vec-rgb, where2vec-s2, torchspatial, geoclip, satclip, climplicit,
             sinr or csp.
-        out: Model directory to make.
-        zoom: Zoom of the tiles that a Loc2Vec was trained on (default 17).
-        layers: Input channels of a Loc2Vec or bands of where2vec-s2 in their order, separated by commas (default:
-            placevec's order, where the 12-layer code used the order in which its disk listed the folders;
-            B02,B03,B04,B08).
+        out: Model directory to create.
+        zoom: Zoom of the tiles that a Loc2Vec model was trained on (default 17).
+        layers: Input channels of a Loc2Vec model, or bands of where2vec-s2, in order, separated by commas (default:
+            for loc2vec-12, placevec's order, because the original code took the folders in whatever order the file
+            system listed them; for where2vec-s2, B02,B03,B04,B08).
         classes: File with the class names of torchspatial, sinr or csp, one per line in the order of its outputs
             (default: class 0, class 1, ...; taxon IDs for sinr, none for csp).
-        training_points: Table of the training points of an rbf of torchspatial or csp, in their order.
+        training_points: Table of the training points of an rbf encoder from torchspatial or csp, in their original
+            order.
         text_model: Text model that where2vec-s2 was trained with: a folder, a Hugging Face name, or the model of an
             installed package
             (default all-MiniLM-L6-v2).

@@ -57,7 +57,7 @@ class Labels:
                 labels.of = {place: label for place, label in held.items() if place in known}
                 labels.others = {place: label for place, label in held.items() if place not in known}
             except (OSError, InputError) as error:
-                raise InputError(f"{path} is not a table of labels: {error}; move it away") from error
+                raise InputError(f"{path} is not a table of labels: {error}; move or rename it") from error
         return labels
 
     @property
@@ -104,9 +104,11 @@ def checked_class(name: str) -> str:
     """
     name = " ".join(name.split())
     if not 1 <= len(name) <= MAX_NAME:
-        raise UsageError(f"the name of a class has 1 to {MAX_NAME} characters")
+        raise UsageError(f"the name of a class must have 1 to {MAX_NAME} characters")
     if name[0] in "=+-@" or not name.isprintable():
-        raise UsageError("the name of a class begins with a letter or digit, and can be printed")
+        raise UsageError(
+            "the name of a class must begin with a letter or digit and contain only printable characters"
+        )
     return name
 
 
@@ -128,7 +130,7 @@ def read_labels(content: bytes) -> dict[str, str]:
             if row["place_id"] and row["label"] and row["label"].strip()
         }
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"it is not a CSV of UTF-8: {error}") from error
+        raise InputError(f"it is not a CSV file in UTF-8: {error}") from error
 
 
 @dataclass(frozen=True)

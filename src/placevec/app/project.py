@@ -155,7 +155,7 @@ def open_project(
         remarks.append(f"without the dataset: {error}")
     if found is None and not remarks:
         remarks.append(
-            "without pictures and layers: the dataset is not at its recorded path (--dataset gives it)"
+            "without pictures and layers: the dataset is not at its recorded path (give it with --dataset)"
         )
     drawn = Drawn.of(
         table, dataset=found, columns=None if columns is None else read_columns(columns), clusters=clusters,

@@ -34,7 +34,7 @@ METRICS: dict[Metric, str] = {
 BACKENDS: dict[Backend, str] = {
     "exact": "Exact: compares all vectors",
     "hnsw": "HNSW (faiss): a graph",
-    "ivf": "IVF (faiss): lists of near vectors",
+    "ivf": "IVF (faiss): lists of nearby vectors",
     "annoy": "Annoy: random trees",
 }
 """Kind of index -> its description, in the order of the choice."""
@@ -125,7 +125,7 @@ def compared(project: Project, one: int, other: int) -> dict[str, float]:
         "Euclidean distance": float(distances(a, b, "euclidean")[0]),
         "Manhattan distance": float(distances(a, b, "manhattan")[0]),
         "dot product": -float(distances(a, b, "dot")[0]),
-        "on the ground, m": float(distance_m(lon, lat, lon_b, lat_b)) if known else float("nan"),
+        "distance, m": float(distance_m(lon, lat, lon_b, lat_b)) if known else float("nan"),
     }
 
 

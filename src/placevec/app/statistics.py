@@ -56,7 +56,7 @@ def measure(project: Project) -> Statistics:
         "Without a name": f"{int(sum(name is None for name in table.names)):,}",
         "Dimensions": f"{table.dim}",
         "Effective rank": f"{effective_rank(vectors):.1f}" if total > 0 else "0",
-        "Distinct vectors": f"{distinct:,} of {len(some):,} looked at",
+        "Distinct vectors": f"{distinct:,} of {len(some):,} checked",
         "View": table.view,
         "Model": made.model_hash[:12],
         "Dataset": made.dataset_hash[:12],

@@ -24,7 +24,7 @@ def vector_of_upload(project: Project, name: str, content: bytes) -> tuple[NDArr
     """
     if project.model is None:
         raise InputError(
-            "an image is embedded by the model that made the vectors, which was not found: see --model"
+            "embedding an image needs the model that made the vectors, but it was not found: give it with --model"
         )
     ending, compared = Path(name).suffix.lower(), project.compared
     vector, view = asking.vector_of_upload(
@@ -35,4 +35,7 @@ def vector_of_upload(project: Project, name: str, content: bytes) -> tuple[NDArr
             f"{compared.view} vectors have {compared.dim} dimensions but image vectors have {len(vector)}: "
             "start the app with another --view"
         )
-    return vector, "" if view == compared.view else f"read as {view}, the places by {compared.view}"
+    return (
+        vector,
+        "" if view == compared.view else f"read as {view}, but the places are embedded by {compared.view}",
+    )

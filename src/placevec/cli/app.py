@@ -16,10 +16,10 @@ VERBS = {
         "placevec.cli.demo.command",
         "Run all steps on the included extract of central Helsinki, offline, or on your own data.",
     ),
-    "prepare": ("placevec.cli.prepare", "Make the dataset for a recipe."),
+    "prepare": ("placevec.cli.prepare", "Create the dataset for a recipe."),
     "validate": (
         "placevec.cli.validate",
-        "Check whether a folder of tiles, MBTiles or a dataset is usable.",
+        "Check whether tiles or a dataset are usable, and verify the files of a dataset, run, model or table.",
     ),
     "train": ("placevec.cli.train", "Train a recipe on a dataset."),
     "embed": (
@@ -54,7 +54,7 @@ VERBS = {
     ),
     "predict": (
         "placevec.cli.predict",
-        "Map where a class is likely, or the expected number: as a raster, a figure, a page or a table.",
+        "Map where a class is likely, or the expected value: as a raster, a figure, a page or a table.",
     ),
     "picture": (
         "placevec.cli.picture",
@@ -83,7 +83,7 @@ VERBS = {
 }
 """Command -> (its module, one-line summary). The module has ``HELP``, the rest of the help, and ``command``; or, for
 several commands such as one per recipe, ``commands(words)`` and ``COMMANDS``, their heading."""
-HELP = """Turn any place on Earth into a vector: map, imagery, text or bare coordinates.
+HELP = """Turn any place on Earth into a vector: from maps, imagery, text or bare coordinates.
 
 Start with `placevec demo`, or run the steps one by one: prepare, train, embed, evaluate, search, explore.
 `placevec COMMAND --help` explains each step; `placevec --version` prints the version."""

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from placevec.evaluation.location_encoders.compare import Group
 
 HELP = """\
-Compares every encoder, corrected and as published, on real and synthetic tasks, in random folds and folds of
-spatial blocks, with three probes (ridge, trained head, nearest neighbors) and confidence intervals. Writes
-table.md, results.csv and plots. If interrupted, run the same command again to continue. With --budget, the
-most important results come first, and the output lists what was left out.
+Compares every encoder, corrected and as published, on real and synthetic tasks, in random folds and folds of spatial
+blocks, with three probes (ridge, trained head, nearest neighbors) and confidence intervals. Writes table.md,
+results.csv and plots. If interrupted, run the same command again to continue. With --budget, the most important
+results come first, and the output lists what was left out.
 
 For example:
 

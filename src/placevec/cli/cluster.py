@@ -10,9 +10,9 @@ from placevec.cli.output import plain_rows, print_json, print_table, progress_fo
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
-k-means assigns every place to one of K clusters; without --clusters, K is the one of 2 to 20 with the largest
-silhouette on a seeded sample of 2,000 places. HDBSCAN finds any number of dense regions and labels the rest
-as -1. Clusters are numbered from the largest to the smallest. `explore --columns` takes the output file.
+k-means assigns every place to one of K clusters; without --clusters, K is whichever of 2 to 20 gives the largest
+silhouette on a seeded sample of 2,000 places. HDBSCAN finds any number of dense regions and labels the rest as -1.
+Clusters are numbered from the largest to the smallest. `explore --columns` takes the output file.
 
 For example:
 
@@ -43,9 +43,9 @@ def command(
     how = ""
     if found.tried:
         best = found.tried.get(len(found), 0.0) >= max(found.tried.values())
-        how = f", the best of {min(found.tried)} to {max(found.tried)} clusters" if best else ""
+        how = f", the best for {min(found.tried)} to {max(found.tried)} clusters" if best else ""
     told = "not defined" if found.silhouette != found.silhouette else f"{found.silhouette:.3f}{how}"
-    say(f"Silhouette {told}; {found.noise} of {len(found.label)} places in no cluster")
+    say(f"Silhouette {told}; {found.noise} of {len(found.label)} places are in no cluster")
     for note in found.notes:
         remark(f"Note: {note}", quiet)
     say(f"Clusters: {out}")

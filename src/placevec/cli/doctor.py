@@ -87,7 +87,8 @@ def examine(*, network: bool = False) -> dict[str, Any]:
         facts["torch"], facts["precision_auto"] = _torch()
     if importlib.util.find_spec("torchvision") is not None:
         facts["note"] = (
-            "torchvision is installed; placevec does not use it, and a broken one disturbs other packages"
+            "torchvision is installed; placevec does not use it, and a broken installation interferes with other "
+            "packages"
         )
     if network:
         facts["network"] = _network()

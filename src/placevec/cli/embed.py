@@ -14,8 +14,8 @@ from placevec.errors import UsageError
 from placevec.options import flag_of, keywords_of
 
 HELP = """\
-A killed run continues. --model base uses the model that comes with placevec: no training needed. A model that
-reads bare coordinates also takes a table of points, with any number of rows.
+If interrupted, run the same command again to continue. --model base uses the model that comes with placevec, so no
+training is needed. A model that reads only coordinates also takes a table of points, with any number of rows.
 
 For example:
 
@@ -41,7 +41,7 @@ def command(
     Args:
         paths: Run or model directory, then a dataset directory, which can differ from the training dataset; or a table
             of points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.
-        model: Model directory instead of the run, or base.
+        model: Model directory to use instead of a run, or `base` for the model that comes with placevec.
     """
     from placevec.core import FUSED
 
@@ -81,7 +81,7 @@ def _show_points(done: PointsEmbedded, as_json: bool, quiet: bool) -> None:
         )  # fmt: skip
         return
     if done.left_out:
-        remark(f"Note: {done.left_out:,} rows without coordinates are left out", quiet)
+        remark(f"Note: {done.left_out:,} rows without coordinates were left out", quiet)
     size = done.path.stat().st_size / 1e6
     say(f"{done.count:,} vectors of {done.dim} dimensions: {done.path} ({size:.1f} MB)")
 

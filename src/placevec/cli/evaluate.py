@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from placevec.io.progress import Progress
 
 HELP = """\
-Splits are spatial blocks with a buffer; every row uses its best probe; confidence intervals come from blocks.
+Splits are spatial blocks with a buffer; every row uses its best probe; confidence intervals are computed over blocks.
 Tasks made from OSM tags need a model that does not read those tags: train it with --drop-layers.
 
-For the run of a model of words and images, it evaluates how they find each other on held-out places:
-recall and ranks both ways, within types, by language and script, and types by name, beside chance, the type oracle,
-ridge on statistics of the images, and untrained encoders. --out also writes a picture of both.
+For a model of words and images, it evaluates on held-out places how well words retrieve images and images retrieve
+words: recall and ranks in both directions, within types, by language and script, and of types by their names,
+compared with chance, a type oracle, ridge regression on image statistics, and untrained encoders. --out also writes a
+plot of both directions.
 
-For the run of a model trained on labels, it evaluates the predictions on held-out places: top-1, 3, 5 and 10,
-MRR and macro-F1, or R² and the mean absolute error, compared with class frequencies, neighbors and an untrained
-encoder.
+For a model trained on labels, it evaluates the predictions on held-out places: top-1, 3, 5 and 10, MRR and macro-F1,
+or R² and the mean absolute error, compared with class frequencies, neighbors and an untrained encoder.
 
 For example:
 
@@ -65,9 +65,10 @@ def command(
     """Print the report.
 
     Args:
-        embeddings: Table of vectors, or the run of a model that was trained on labels, or of words and images; with
-            --labels or --fine-tune, any run.
-        out: Directory for report.json and report.md; with --fine-tune, a killed command continues from there.
+        embeddings: Table of vectors, or a run trained on labels or on words and images; with --labels or --fine-tune,
+            any run.
+        out: Directory for report.json and report.md; with --fine-tune, an interrupted command continues from what it
+            holds.
     """
     if out is not None:
         atomic.check_writable(out, directory=True)  # before work that takes minutes
@@ -116,8 +117,8 @@ def _check_of_dataset(vectors: Embeddings | EmbeddingsOfViews, path: Path) -> No
     if vectors.views == (NAME,) and made.dataset_hash and not made.dataset_path:
         run = made.model_path or "RUN"
         raise EvaluationError(
-            f"the vectors in {path} come from a table of points, but evaluate needs those of a prepared dataset: create "
-            f"them with placevec embed {run} DATASET -o E.parquet"
+            f"the vectors in {path} come from a table of points, but evaluate needs vectors of a prepared dataset: "
+            f"create them with placevec embed {run} DATASET -o E.parquet"
         )
 
 

@@ -16,7 +16,7 @@ HELP = """\
 --map DIR: embeddings_map.html, one marker per place in the color of its vector, and embeddings.geojson with all
 dimensions, components, colors and clusters.
 --png DIR: PCA, t-SNE and UMAP in every coloring.
-Pages open without a network or a server. --serve: the page at 127.0.0.1, where any words can be asked for.
+Pages open without a network or a server. --serve: the page at 127.0.0.1, which can be searched for any words.
 --app: the live app at 127.0.0.1, with projector, similarity search, sets, gallery, labels and statistics.
 
 For example:
@@ -67,7 +67,8 @@ def command(
         and all(options.get(name) is None for name in ("map", "png", "dashboard"))
     ):
         raise UsageError(
-            "choose what to write: a page (--html FILE), pages of several tables (--dashboard DIR), a map (--map DIR) or"
+            "choose what to write: a page (--html FILE), pages for several tables (--dashboard DIR), a map (--map "
+            "DIR) or"
             " plots (--png DIR); or --serve or --app"
         )
     found = explore(
@@ -129,15 +130,15 @@ def _print(found: Explored, quiet: bool) -> None:
     pages = [page for page in (found.page, of_map, *of_dashboard) if page is not None]
     if any(not page.map_drawn for page in pages):
         remark(
-            "Note: there is no map, because the dataset of the vectors has none, or is not at its recorded path (if it "
-            "has moved, set --dataset)",
+            "Note: there is no map, because the dataset of the vectors has none or is not at its recorded path (if "
+            "it has moved, set --dataset)",
             quiet,
         )
     any_of_them = pages[0] if pages else found.plots
     if any_of_them is not None and any_of_them.places_drawn < any_of_them.places_total:
         drawn, total = any_of_them.places_drawn, any_of_them.places_total
         remark(
-            f"Note: {drawn:,} of {total:,} places are drawn, a seeded sample; raise --max-places to draw more",
+            f"Note: {drawn:,} of {total:,} places are drawn, as a seeded sample; raise --max-places to draw more",
             quiet,
         )
     for page in pages:

@@ -12,20 +12,20 @@ from placevec.cli.output import clean, counted, print_json, progress_for, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
-Layers become tiles/LAYER/z/x/y.png, white on black with one bit per pixel, one picture of every layer for each
-tile. Colors become tiles/tile_z_x_y.png and metadata.json. `placevec prepare --tile-folder` restores the same
-pixels. A killed run continues.
+Layers become tiles/LAYER/z/x/y.png, white on black with one bit per pixel, one image per layer and tile. Colors
+become tiles/tile_z_x_y.png and metadata.json. `placevec prepare --tile-folder` restores the same pixels. If
+interrupted, run the same command again to continue.
 
---csv writes one sentence for each chip, with the chips beside it as s2_chips/*.npz; `placevec prepare ... --table` reads
-that again. --to writes entities and their names into the tables geo_entity and geo_alias of a PostGIS
-database; of a file of vectors instead, a table with an HNSW index into a database with pgvector (the extra postgis).
+--csv writes one sentence per chip, with the chips next to it as s2_chips/*.npz; `placevec prepare ... --table` reads
+that again. --to writes entities and their names into the tables geo_entity and geo_alias of a PostGIS database; for a
+table of vectors, --to instead writes a table with an HNSW index into a database with pgvector (the extra postgis).
 
-Of a table of vectors, --projector writes what the TensorFlow Embedding Projector opens, --atlas what embedding-atlas
-opens, --out places for GIS desktops and web maps (.gpkg, .fgb, .pmtiles), --partitions GeoParquet in parts for query
-engines, in a folder or an object store, --stac a STAC collection and item, --cog vectors on a grid as GeoTIFF, and
---selection with --out the places that a page saved, as GeoParquet, GeoJSON or CSV with their vectors.
+For a table of vectors, --projector writes what the TensorFlow Embedding Projector opens, --atlas what embedding-atlas
+opens, --out the places for desktop GIS and web maps (.gpkg, .fgb, .pmtiles), --partitions partitioned GeoParquet for
+query engines, in a folder or an object store, --stac a STAC collection and item, --cog vectors on a grid as a GeoTIFF,
+and --selection with --out the places saved from a page, with their vectors, as GeoParquet, GeoJSON or CSV.
 
-Of a run or model, --onnx writes the encoder of a view for ONNX runtimes (the extra onnx).
+For a run or model, --onnx writes the encoder of one view for ONNX runtimes (the extra onnx).
 
 For example:
 
@@ -111,5 +111,5 @@ def _print_rows(attribution: str, count: int, options: dict[str, Any], as_json: 
     if as_json:
         print_json({"out": str(csv), "rows": count} if csv else {"entities": count})
         return
-    say(f"{count:,} rows: {csv}" if csv else f"{count:,} entities are in the database")
+    say(f"{count:,} rows: {csv}" if csv else f"{count:,} entities written to the database")
     say(f"Data: {clean(attribution, width=500)}")

@@ -13,12 +13,12 @@ from placevec.errors import InputError, UsageError
 
 HELP = """\
 Supports the original Loc2Vec systems (loc2vec-12, loc2vec-rgb), the original Where2Vec (where2vec-s2) and location
-encoders: those of TorchSpatial (torchspatial) and SINR (sinr) with their classes, and those of CSP (csp), GeoCLIP
+encoders: those of TorchSpatial (torchspatial) and SINR (sinr), with their classes, and those of CSP (csp), GeoCLIP
 (geoclip), SatCLIP (satclip) and Climplicit (climplicit). You provide the file; nothing is downloaded. Its SHA-256 and
 license are printed and kept in the model.
 
-Such a file is a pickle. Only its tensors and plain values are read, nothing in it is executed, and every shape
-is checked. Still, it is only read with your consent.
+Such a file is a pickle. Only its tensors and plain values are read, nothing in it is executed, and every shape is
+checked. Still, it is only read with your consent.
 
 For example:
 
@@ -63,10 +63,10 @@ def command(
     say(f"{clean(license, 200)}; SHA-256 {origin.get('sha256', 'unknown')}")
     if "layers" not in options and options["system"] == "loc2vec-12":
         say(
-            f"Note: its layers are assumed to be, in this order: {', '.join(model.seen)}; set --layers if they are not"
+            f"Note: the layers are assumed to be, in this order, {', '.join(model.seen)}; set --layers if they are not"
         )
     if model.head is not None:
-        named = "" if "classes" in options else "; --classes FILE adds their names"
+        named = "" if "classes" in options else "; add their names with --classes FILE"
         say(f"It predicts {len(model.head.classes):,} classes{named}")
         say(f"Next: placevec predict {out} --class '{_first(model.head.classes)}' --out map.png")
         return
@@ -79,7 +79,7 @@ def _ask(question: str) -> None:
     sys.stderr.write(f"{question} [y/N]: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise InputError("the file was not read, because you did not consent")
+        raise InputError("the file was not read because you did not consent")
 
 
 def _first(classes: tuple[str, ...]) -> str:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from placevec.api.indexing import Indexed
 
 HELP = """\
-The index is kept in a folder beside the table (malta.parquet: malta.precomputed) and used by `search` with the
-same --backend, --metric and --storage. Search is exact without one, which takes tens of milliseconds for a
-million places. An index misses some places: its recall is measured against exact search and printed.
+The index is kept in a folder beside the table (malta.parquet: malta.precomputed) and used by `search` with the same
+--backend, --metric and --storage. Search is exact without one, which takes tens of milliseconds for a million places.
+An index misses some places: its recall is measured against exact search and printed.
 
 For example:
 

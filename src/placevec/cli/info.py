@@ -145,7 +145,7 @@ def _read_by(model: Model) -> dict[str, Any]:
         if spec.channels:
             facts[f"{spec.name} {reader_of(spec).words}s"] = list(spec.channels)
     if model.dropped:
-        facts["layers kept out"] = list(model.dropped)
+        facts["layers left out"] = list(model.dropped)
     for view, head in model.heads.items():
         of_view = f" of {view}" if len(model.heads) > 1 else ""
         facts |= {f"predicts{of_view}": head.kind, f"classes{of_view}": list(head.classes)}

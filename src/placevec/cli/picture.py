@@ -9,13 +9,14 @@ from typing import Any
 from placevec.api.categories import picture_categories
 from placevec.api.plotting import picture_curves, picture_kernels, picture_latitude
 from placevec.cli.output import clean, print_json, progress_for, say
-from placevec.cli.signature import taking_keywords_of
+from placevec.cli.signature import taking
+from placevec.options import helps_of, keywords_of
 
 HELP = """\
-kernels: similarity of one place (--at lon,lat) to every other place on Earth, on a globe and by distance; uses
-the vectors of runs, and the features of named encoders. latitude: quality of runs by latitude, on held-out
-places. curves: loss and another metric of runs over their steps. categories: vectors of categories of points of
-interest, of a run that learned vectors of categories, or a table.
+kernels: similarity of one place (--at lon,lat) to every other place on Earth, on a globe and by distance, from the
+vectors of runs or the features of named encoders. latitude: quality of runs by latitude, on held-out places. curves:
+loss and another metric of runs over their steps. categories: vectors of POI categories, from a run that learned them
+or from a table.
 
 For example:
 
@@ -44,7 +45,9 @@ def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any
     """(name, help, function) of the picture at the start of ``words``, or of each."""
     for name in [words[0]] if words and words[0] in _PICTURES else _PICTURES:
         function, help = _PICTURES[name]
-        yield name, help, taking_keywords_of(function, draw=function)(picture)
+        helps = helps_of(function)
+        helps.setdefault("runs", helps.get("encoders", ""))
+        yield name, help, taking(keywords_of(function), helps=helps, draw=function)(picture)
 
 
 def picture(
@@ -55,11 +58,7 @@ def picture(
     quiet: bool = False,
     **options: Any,
 ) -> None:
-    """Print what was written.
-
-    Args:
-        runs: Run directories (kernels also takes names of location encoders).
-    """
+    """Print what was written."""
     progress = {} if draw is picture_curves else {"progress": progress_for(as_json, quiet)}
     found = draw(list(runs), out, **progress, **options)
     if as_json:

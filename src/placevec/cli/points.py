@@ -75,12 +75,13 @@ def show_labeled(dataset: Dataset, out: Path, quiet: bool = False) -> None:
     rows = counted(report["rows"], "row")
     say(f"{counted(len(dataset), 'place')}{f', labels from {rows}' if joined else f' of {rows}'}: {out}")
     for reason, count in report["left_out"].items():
-        hint = "; --keep-duplicates keeps them" if reason.startswith("repeats") else ""
+        hint = "; --keep-duplicates keeps them" if reason.startswith("duplicates") else ""
         say(f"Left out: {counted(count, 'row')}, {reason}{hint}")
     say(f"Extent: {_extent(dataset)}")
     if report.get("without_coordinates"):
         remark(
-            f"Note: {report['without_coordinates']:,} places have no coordinates; only images can tell their class",
+            f"Note: {report['without_coordinates']:,} places have no coordinates; their class can be predicted only "
+            f"from images",
             quiet,
         )
     if report.get("at_lon_0_lat_0"):

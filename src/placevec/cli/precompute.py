@@ -13,8 +13,8 @@ from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
 Pages, plots and the app then show projections at once, and `search` finds its index. Everything is kept in a folder
-beside the table (malta.parquet: malta.precomputed), by the hash of the vectors; run again, only what is missing is
-computed.
+beside the table (malta.parquet: malta.precomputed), named by the hash of the vectors; a second run computes only what
+is missing.
 
 For example:
 

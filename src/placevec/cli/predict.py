@@ -11,11 +11,11 @@ from placevec.cli.signature import taking_keywords_of
 from placevec.errors import UsageError
 
 HELP = """\
-The extension of --out selects the format. .tif: GeoTIFF with one band per class, of any size. .png: a figure
-with one row per class and one column per model. .html: a page with linked maps that needs no network.
-.parquet: predictions at the points of a table. With --types, the places of a dataset are labeled by the names
-of types that the model was not trained on. With --labels, the labels of some places are predicted for all places of
-a dataset: .tif, .parquet, .html, or a folder for all three.
+The extension of --out selects the format. .tif: GeoTIFF with one band per class, of any size. .png: a figure with one
+row per class and one column per model. .html: a page with linked maps that needs no network. .parquet: predictions at
+the points of a table. With --types, the places of a dataset are labeled with types given by name, which the model
+need not have been trained on. With --labels, the labels of some places are predicted for all places of a dataset:
+.tif, .parquet, .html, or a folder for all three.
 
 For example:
 
@@ -37,8 +37,8 @@ def command(*runs: Path, out: Path, as_json: bool = False, quiet: bool = False, 
     """Print what was written.
 
     Args:
-        runs: Runs or model directories; a file is a table of points, or of vectors with --labels; a dataset directory has
-            the places for --types or --labels.
+        runs: Run or model directories; also a table of points to predict at, a table of vectors (with --labels), or
+            the dataset directory whose places are labeled (with --types or --labels).
     """
     if options.get("labels") is not None:
         _labeled(runs, out, as_json, quiet, options)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
 
 HELP = """\
-Reads the source, creates the places and records where every byte came from. A killed run continues; the same
-command on a finished dataset reuses it. `placevec prepare RECIPE --help` lists the options of a recipe."""
+Reads the source, creates the places and records where every byte came from. If interrupted, run the same command
+again to continue; on a finished dataset, it reuses what is there. `placevec prepare RECIPE --help` lists the options
+of a recipe."""
 
 COMMANDS = "Recipes"
 
@@ -56,7 +57,7 @@ def prepare(
 
     Args:
         file: Table of points, instead of --points.
-        config: TOML file of options, by the names shown here with underscores.
+        config: TOML file of options, named as shown here but with underscores.
     """
     from placevec import api
 

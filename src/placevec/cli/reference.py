@@ -30,8 +30,8 @@ _HEAD = f"""\
 Each option is declared once, with type, default, limits and help, for the command line and for Python: `--near-m
 50` is `pv.train("{DEMO}", data, out="run", near_m=50)`, `-k 9` is `pv.similar(e, k=9)`. Options of `prepare` and
 `train` are also keys of the file in `--config FILE.toml` (`near_m = 50`). The command line overrides the file, the file
-overrides the preset, and the preset overrides the default. `_` and `-` are interchangeable. If no keyword is listed,
-Python takes the value as an argument, or not at all.
+overrides the preset, and the preset overrides the default. `_` and `-` are interchangeable. Where no keyword is
+listed, Python takes the value as a positional argument, or does not take it.
 """
 
 
@@ -107,7 +107,7 @@ def _tables(command: App) -> Iterator[str]:
 
 
 def _presets(entry: RecipeEntry) -> str:
-    rows = ["| preset | is | options |", "| --- | --- | --- |"]
+    rows = ["| preset | summary | options |", "| --- | --- | --- |"]
     for name, preset in entry.presets.items():
         options = preset.options({}) if callable(preset.options) else preset.options
         said = ", ".join(f"`{key}` {default_of(value) or 'none'}" for key, value in options.items())

@@ -11,10 +11,10 @@ from placevec.cli.signature import taking_keywords_of
 from placevec.options import flag_of, keywords_of
 
 HELP = """\
-Give the query by coordinates, place ID, tile, name, entity, text or image, or by several examples of what to
-find and what not. Coordinates that are not a place of
-the table are embedded if the dataset and the run are still at their recorded paths; otherwise the nearest place
-is used, and its name is printed. z says how far a result stands out from all places.
+Give the query by coordinates, place ID, tile, name, entity, text or image, or by several examples of what to find and
+what not to find. Coordinates that are not those of a place in the table are embedded if the dataset and the run are
+still at their recorded paths; otherwise the nearest place is used, and its name is printed. z is a result's z-score:
+how far it stands out from all places.
 
 For example:
 
@@ -56,9 +56,10 @@ def command(
     """Print the ranking.
 
     Args:
-        category: Category of points of interest whose nearest ones are listed, such as cafe (all: every one).
-        out: File to also write the result to, .geojson, .parquet (GeoParquet) or .csv.
-        csv: CSV file to also write the columns of the printed table to.
+        category: Category of points of interest whose nearest categories are listed, such as cafe (all: for every
+            category).
+        out: File to which the result is written as well, .geojson, .parquet (GeoParquet) or .csv.
+        csv: CSV file to which the printed table is written as well.
     """
     from placevec.api.inputs import load_embeddings
     from placevec.api.search_results import check_results, save_results
@@ -132,7 +133,7 @@ def described(query: dict[str, object]) -> str:
     from placevec.core import FUSED
 
     view = query.get("view")
-    by = ", by the vectors that fuse all views" if view == FUSED else f", by the view {clean(view)}"
+    by = ", by the fused vectors of all views" if view == FUSED else f", by the view {clean(view)}"
     if query.get("like"):
         liked, avoided = query["like"], query.get("unlike") or ()
         less = f" and unlike {_few(avoided)}" if avoided else ""

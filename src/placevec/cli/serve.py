@@ -11,9 +11,9 @@ from placevec.cli.signature import taking_keywords_of
 from placevec.service.server import serve
 
 HELP = """\
-Answers POST /embed, GET and POST /similar, /places/ID, /tiles/z/x/y, /health and /metrics, and shows the explorer at /.
-/openapi.json describes all of it. SIGTERM and Ctrl-C finish what has begun. A new model or new vectors at the same
-paths are served without a restart.
+Answers POST /embed, GET and POST /similar, /places/ID, /tiles/z/x/y, /health and /metrics, and shows the explorer at
+/. /openapi.json describes all of it. On SIGTERM or Ctrl-C, requests in progress are finished before it exits. A new
+model or new vectors at the same paths are served without a restart.
 
 For example:
 

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from placevec.models.model import Model
 
 HELP = """\
-The run directory holds the model with the best validation loss, metrics.jsonl, TensorBoard events and the
-state for --resume. A resumed run gives exactly the result of an uninterrupted one. `tensorboard --logdir RUN`
-shows losses, distances, the learning rate and the effective rank. `placevec train RECIPE --help` lists the
-options of a recipe."""
+The run directory holds the model with the best validation loss, metrics.jsonl, TensorBoard events and the state for
+--resume. A resumed run gives exactly the result of an uninterrupted one. `tensorboard --logdir RUN` shows losses,
+distances, the learning rate and the effective rank. `placevec train RECIPE --help` lists the options of a recipe."""
 _EVERY = "all"
 """Value of --encoder for all encoders."""
 COMMANDS = "Recipes"
@@ -70,7 +69,7 @@ def train(
 
     Args:
         dataset: Dataset directory; several are trained on together.
-        config: TOML file of options, by the names shown here with underscores.
+        config: TOML file of options, named as shown here but with underscores.
     """
     from placevec import api
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from placevec.preparation.validate import Validation
 
 HELP = """\
-Of tiles and datasets, prints layers, tiles per layer, common coordinates and the shapes of a sample batch. Of datasets,
-runs, models, tables of vectors with their indexes, and predicted rasters, verifies every file. Prints every problem; the
-exit code is 1 if there is one.
+For tiles and datasets, prints the layers, the tiles per layer, how many coordinates all layers share, and the shapes
+of a sample batch. For datasets, runs, models, tables of vectors with their indexes, and predicted rasters, verifies
+every file. Prints every problem; the exit code is 1 if there is any.
 
 For example:
 
@@ -72,7 +72,7 @@ def show(found: Validation) -> None:
     if is_tiles or is_dataset:
         say("It is usable." if found.usable else "It is not usable.")
     else:
-        say("Every file is as it was written." if found.usable else "It is damaged.")
+        say("No file has changed since it was written." if found.usable else "It is damaged.")
 
 
 def _entities(found: Validation) -> dict[str, Any]:

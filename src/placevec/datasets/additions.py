@@ -116,14 +116,14 @@ def is_made(dataset: Dataset, part: str, wanted: Made) -> bool:
     if before.kind != wanted.kind:
         raise DatasetError(
             f"{dataset.path} already holds {_called(part)}, made from {_source_of(dataset, part)}: choose another "
-            "--out, or --force to start the whole dataset afresh"
+            "--out, or --force to recreate the whole dataset"
         )
     for option, value in plain(wanted.inputs).items():
         if before.inputs.get(option) != value:
             raise DatasetError(
                 f"{dataset.path} already holds {_called(part)}{_of_column(dataset, part)} made from other inputs: "
-                f"{_difference(option, before.inputs.get(option), value)}. Choose another --out, or --force to start "
-                "the whole dataset afresh"
+                f"{_difference(option, before.inputs.get(option), value)}. Choose another --out, or --force to "
+                f"recreate the whole dataset"
             )
     return True
 
@@ -140,7 +140,7 @@ def _difference(option: str, before: Any, now: Any) -> str:
         own = next(name for name in (*now, *before) if before.get(name) != now.get(name))
         return _difference(f"{option}.{own}", before.get(own), now.get(own))
     if any(_HASH.search(json.dumps(one)) for one in (before, now)):
-        return f"the content of {option!r} is not the same (a different file, or one that has changed)"
+        return f"the content of {option!r} differs (a different file, or one that has changed)"
     flag = flag_of(_FLAGS.get(option, option.rpartition(".")[2]))
     if before is None or now is None:
         return f"{flag} was {'not given' if before is None else _short(before)}, and " + (
@@ -159,8 +159,8 @@ def reused(dataset: Dataset, wanted: Mapping[str, Made], progress: Progress) -> 
     for part, of in wanted.items():
         if not is_made(dataset, part, of):
             raise DatasetError(
-                f"{dataset.path} was prepared without {_called(part)}: choose another --out, or --force to start the "
-                "whole dataset afresh"
+                f"{dataset.path} was prepared without {_called(part)}: choose another --out, or --force to recreate "
+                f"the whole dataset"
             )
     settled(dataset, *wanted)
     progress.say(f"Reusing {dataset.path}, which was made from the same source with the same options")
@@ -277,7 +277,7 @@ class Addition:
         self._job = Job(self._work, inputs, afresh=self._take_back, progress=progress)
         self._transition = self._job.get_json(_READY)
         if self._transition is not None and not self._is_whole():
-            progress.say(f"Note: unfinished files of {_called(part)} are damaged and will be made again")
+            progress.say(f"Note: unfinished files of {_called(part)} are damaged and will be recreated")
             self._take_back()
             self._transition = None
         self.folder.mkdir(exist_ok=True)
@@ -317,7 +317,7 @@ class Addition:
         dataset = Dataset.open(self.path)  # as it is now, not as it was when this began
         if made(dataset, self.part) is not None:
             raise DatasetError(
-                f"{self.path} already holds {_called(self.part)}, added by another command meanwhile"
+                f"{self.path} already holds {_called(self.part)}, added in the meantime by another command"
             )
         taken = _files_of(dataset).intersection(transition["files"]).difference(transition["replaces"])
         if taken:

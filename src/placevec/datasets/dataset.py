@@ -106,7 +106,7 @@ class Dataset:
             manifest = read_sealed(path / MANIFEST)
         except FileNotFoundError:
             if (path / WORK).is_dir():
-                hint = "its preparation did not finish; run the same `placevec prepare` again to resume"
+                hint = "its preparation did not finish; run the same `placevec prepare` command again to continue"
             else:
                 hint = f"it has no {MANIFEST}"
             raise DatasetError(f"{path} is not a placevec dataset: {hint}") from None
@@ -141,19 +141,23 @@ class Dataset:
                 if Path(file).is_absolute() or ".." in Path(file).parts:
                     raise DatasetError(f"{self.path}: view {name} refers to {file!r}, outside the dataset")
                 if not (self.path / file).exists():
-                    raise DatasetError(f"{self.path} lacks {file} of its view {name}: prepare it again")
+                    raise DatasetError(
+                        f"{self.path} is missing {file}, which belongs to its view {name}: prepare it again"
+                    )
         if labels := self.manifest.get("labels"):
             check_about(labels)
             for file in label_files(labels):
                 if not (self.path / file).exists():
-                    raise DatasetError(f"{self.path} lacks {file} of its labels: prepare it again")
+                    raise DatasetError(f"{self.path} is missing {file}, which holds labels: prepare it again")
         if self.manifest.get("names") is not None:
             check(self.manifest["names"], {"file": str}, "names")
         if (names := self._names) is not None:
             if Path(names).is_absolute() or ".." in Path(names).parts:
                 raise ValueError(f"names refer to {names!r}, outside the dataset")
             if not (self.path / names).exists():
-                raise DatasetError(f"{self.path} lacks {names} of its places: prepare it again")
+                raise DatasetError(
+                    f"{self.path} is missing {names}, the names of its places: prepare it again"
+                )
         self._check_places(int(self.manifest["places"]["count"]))
 
     def _check_places(self, expected: int) -> None:
@@ -288,7 +292,7 @@ class Dataset:
         manifest = self.manifest
         if "files" not in manifest:  # of earlier versions
             return changes(self.path, {PLACES: manifest["places"].get("sha256", "")})
-        lost = [] if OWN in manifest else [f"{self.path / MANIFEST} has lost its checksum"]
+        lost = [] if OWN in manifest else [f"{self.path / MANIFEST} has no checksum"]
         return lost + changes(self.path, manifest["files"])
 
     def descends_from(self, hash: str) -> bool:
@@ -343,7 +347,7 @@ class Dataset:
         if view not in self.manifest["views"]:
             there = ", ".join(self.view_names) or "none"
             raise DatasetError(
-                f"{self.path} has no view {view!r} (it has: {there}); prepare it with a recipe that makes one"
+                f"{self.path} has no view {view!r} (it has: {there}); prepare it with a recipe that creates it"
             )
         return ViewSpec.from_dict(self.manifest["views"][view]["spec"])
 
@@ -421,9 +425,9 @@ def _check_layout(places: dict[str, Any]) -> None:
     """ValueError unless the places are whole tiles or squares of some size."""
     zoom, size_m, spacing_m = places["zoom"], places["size_m"], places["spacing_m"]
     if zoom is not None and size_m is not None:
-        raise ValueError("places must be either tiles of a zoom or squares of a size")
+        raise ValueError("places must be either tiles of one zoom or squares of one size")
     if zoom is None and size_m is None and places["grid"] != "given":
-        raise ValueError("generated places must be tiles of a zoom or squares of a size")
+        raise ValueError("generated places must be tiles of one zoom or squares of one size")
     if zoom is not None and not 0 <= zoom <= MAX_ZOOM:
         raise ValueError(f"zoom of the places must be 0 to {MAX_ZOOM}; got {zoom}")
     if any(value is not None and value <= 0 for value in (size_m, spacing_m)):

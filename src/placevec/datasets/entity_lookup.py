@@ -65,7 +65,7 @@ def find_entity(dataset: Dataset, asked: str) -> tuple[Entity, str]:
     """
     if not has_entities(dataset):
         raise InputError(
-            f"{dataset.path} has no entities: prepare it with a recipe that reads named things, from an OSM extract"
+            f"{dataset.path} has no entities: prepare it from an OSM extract with a recipe that reads named entities"
         )
     table = read_entities(dataset.path / FILE, _COLUMNS)
     wanted = asked.strip()

@@ -135,7 +135,7 @@ def check_about(about: Mapping[str, Any]) -> None:
     if about["kind"] not in get_args(Kind):
         raise ValueError(f"labels: kind must be {' or '.join(get_args(Kind))}; got {about['kind'][:20]!r}")
     if len(set(about["classes"])) < len(about["classes"]) or (about["kind"] == "number" and about["classes"]):
-        raise ValueError("labels have a duplicate class, or classes although they are numbers")
+        raise ValueError("labels have a duplicate class, or have classes although they are numbers")
     for file in label_files(about):
         if Path(file).is_absolute() or ".." in Path(file).parts:
             raise ValueError(f"labels refer to {file!r}, outside the dataset")

@@ -194,10 +194,10 @@ class RunSplit:
         """How another split differs from this one, in words; empty if it does not."""
         names = [[(part.hash, len(part.place_id)) for part in one.parts] for one in (self, other)]
         if names[0] != names[1]:
-            return "it uses other datasets"
+            return "the datasets are different"
         for before, now in zip(self.parts, other.parts, strict=True):
             if not before.place_id.combine_chunks().equals(now.place_id.combine_chunks()):
-                return f"{now.name} has other places"
+                return f"the places of {now.name} are different"
             moved = int((before.split.code != now.split.code).sum())
             if moved:
                 return f"{moved:,} places of {now.name} were in another split"
@@ -275,7 +275,7 @@ def _parts(table: pa.Table, about: Mapping[str, Any]) -> RunSplit:
         raise ValueError("a place has no ID")
     counts = [one["count"] for one in about["datasets"]]
     if min(counts, default=-1) < 0 or sum(counts) != table.num_rows:
-        raise ValueError(f"it has {table.num_rows:,} places, but its metadata say {sum(counts):,}")
+        raise ValueError(f"it has {table.num_rows:,} places, but its metadata says {sum(counts):,}")
     code, excluded = _codes(table["split"], SPLITS), _codes(table["excluded"], EXCLUDED)
     block = np.asarray(pc.fill_null(table["block"], -1).to_numpy()).astype(np.int64)
     whole = Split(code, excluded, block if about["by"] == "blocks" else None, about["by"], about["options"])

@@ -90,7 +90,7 @@ def write_dataset(
     ids, counts = np.unique(np.asarray(places.place_id, str), return_counts=True)
     if (counts > 1).any():
         raise InputError(
-            f"place_id {str(ids[counts.argmax()])!r} occurs {counts.max()} times: every place needs its own"
+            f"place_id {str(ids[counts.argmax()])!r} occurs {counts.max()} times: every place needs a unique ID"
         )
     columns = {
         "place_id": pa.array(list(places.place_id), pa.string()),

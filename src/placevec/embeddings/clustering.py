@@ -253,7 +253,7 @@ def cluster(
                 if tried and clusters != (largest := max(tried, key=lambda count: tried[count])):
                     notes.append(
                         f"no number of clusters stands out (the largest silhouette is {tried[largest]:.2f}, for "
-                        f"{largest} clusters), so the best of {USEFUL[0]} to {USEFUL[-1]} is used: {clusters}"
+                        f"{largest} clusters), so the best number from {USEFUL[0]} to {USEFUL[-1]} is used: {clusters}"
                     )
             with progress.task("Clustering", total=1) as advance:
                 label = _k_means(points, clusters, seed)
@@ -392,7 +392,8 @@ def _hdbscan(
         if len(rows) < len(points):
             _spread(points, rows, label, advance)
             notes.append(
-                f"found on a seeded sample of {len(rows):,} places; other places get the cluster of the nearest one"
+                f"found on a seeded sample of {len(rows):,} places; each other place gets the cluster of its nearest "
+                f"place in the sample"
             )
     return label
 

@@ -61,7 +61,7 @@ def read_views(metadata: dict[str, Any]) -> tuple[list[ViewColumn], Provenance]:
     if not isinstance(ours, dict):
         raise EmbeddingsError("there is no 'placevec' metadata; write the file with Embeddings.save")
     if ours.get("schema_version") != SCHEMA_VERSION:
-        remedy = "embed again with this version"
+        remedy = "embed the places again with this version"
         raise EmbeddingsError(other_schema("it", ours.get("schema_version"), SCHEMA_VERSION, remedy))
     listed = ours.get("views")
     if listed is None:

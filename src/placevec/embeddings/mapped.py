@@ -57,7 +57,7 @@ def load_mapped(path: str | Path) -> Embeddings | EmbeddingsOfViews:
         facts = precomputed.facts_of_view(path, view, _NAME)
         found = _read(facts, digest)
         if found is None or len(found) != count or dim not in (None, found.shape[1]):
-            raise EmbeddingsError(f"the vectors beside {path} are of another table")
+            raise EmbeddingsError(f"the vectors next to {path} belong to another table")
         return found
 
     tables = load_tables(path, vectors_of=vectors)

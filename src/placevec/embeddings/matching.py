@@ -153,7 +153,7 @@ def with_vectors(
 
 
 def report_unmatched(
-    matched: NDArray[np.bool_], unmatched: Unmatched, index: Any, why: str = "have no place"
+    matched: NDArray[np.bool_], unmatched: Unmatched, index: Any, why: str = "have no matching place"
 ) -> None:
     """Warn about rows that are not ``matched``; InputError if ``unmatched`` is ``error`` or no row matches."""
     if unmatched not in ("nan", "drop", "error"):

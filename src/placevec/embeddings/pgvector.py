@@ -75,10 +75,12 @@ class Loaded:
 
     def lines(self) -> list[str]:
         """What to say about it."""
-        said = [f"Note: {self.resumed:,} vectors were there from an earlier call"] * bool(self.resumed)
+        said = [f"Note: {self.resumed:,} vectors had already been written by an earlier run"] * bool(
+            self.resumed
+        )
         if not self.indexed:
             said.append(
-                f"Note: pgvector indexes vectors of at most {MAX_INDEXED:,} dimensions: there is no index"
+                f"Note: pgvector can index vectors of at most {MAX_INDEXED:,} dimensions, so there is no index"
             )
         if self.recall is not None:
             some = "" if self.filtered_recall is None else (
@@ -117,7 +119,7 @@ def export_vectors(
     name = table or "placevec_" + re.sub(r"[^a-z0-9_]", "_", emb.view.lower())[:32]
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"a table has a name of a to z, 0 to 9 and _, at most 41 characters; got {name[:60]!r}"
+            f"the name of a table must consist of a to z, 0 to 9 and _, at most 41 characters; got {name[:60]!r}"
         )
     with connected(address, "run the same command again to continue", autocommit=True) as connection:
         return _Load(connection, emb, name, metric, progress).run()
@@ -180,7 +182,9 @@ class _Load:
         """The version of pgvector, which is installed into the database where the server has it."""
         cursor.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
         if cursor.fetchone() is None:
-            raise InputError("the server has no pgvector: install it there, such as postgresql-17-pgvector")
+            raise InputError(
+                "the server has no pgvector: install it there, for example the package postgresql-17-pgvector"
+            )
         cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
         cursor.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
         (version,) = cursor.fetchone() or ("0",)
@@ -201,7 +205,7 @@ class _Load:
     def _require_ours(self, cursor: psycopg.Cursor[Any], table: str) -> None:
         if self._comment(cursor, table) == {}:
             raise InputError(
-                f"the database has a table {table} that placevec did not make: choose another --table"
+                f"the database has a table {table} that placevec did not create: choose another --table"
             )
 
     def _write_comment(self, cursor: psycopg.Cursor[Any], table: str, **more: Any) -> None:

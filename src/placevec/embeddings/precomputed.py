@@ -89,7 +89,7 @@ def read(facts: Path, ending: str, more: Mapping[str, Any]) -> tuple[Path, dict[
         told = read_sealed(facts)
         version = told.get("schema") if isinstance(told, dict) else None
         if version != SCHEMA:
-            raise EmbeddingsError(other_schema(shown, version, SCHEMA, "it has to be computed again"))
+            raise EmbeddingsError(other_schema(shown, version, SCHEMA, "compute it again"))
         check(told, {**_SHAPE, **more})
     except (OSError, ValueError, RecursionError) as error:
         raise EmbeddingsError(f"{shown} is damaged: {error}") from error
@@ -98,7 +98,7 @@ def read(facts: Path, ending: str, more: Mapping[str, Any]) -> tuple[Path, dict[
         size = path.stat().st_size
         if size != told["bytes"]:
             raise EmbeddingsError(
-                f"{printable(str(path))} has {size:,} of {told['bytes']:,} bytes: it is not complete"
+                f"{printable(str(path))} has {size:,} of {told['bytes']:,} bytes: it is incomplete"
             )
         if atomic.sha256_of_file(path) != told["sha256"]:
             raise EmbeddingsError(f"{printable(str(path))} is damaged")
@@ -115,13 +115,13 @@ def damage(folder: Path) -> list[str]:
         known |= {facts, *others}
         try:
             if len(others) != 1:
-                raise EmbeddingsError(f"{printable(str(facts))} has no file beside it")
+                raise EmbeddingsError(f"{printable(str(facts))} has no file next to it")
             _, told = read(facts, others[0].suffix, {})
             if OWN not in told:
-                problems.append(f"{printable(str(facts))} has lost its checksum")
+                problems.append(f"{printable(str(facts))} has no checksum")
         except EmbeddingsError as error:
             problems.append(str(error))
     for path in sorted(set(folder.iterdir()) - known):
         if not path.name.startswith("."):
-            problems.append(f"{printable(str(path))} has no {path.stem}.json beside it: compute it again")
+            problems.append(f"{printable(str(path))} has no {path.stem}.json next to it: compute it again")
     return problems

@@ -52,7 +52,7 @@ class Provenance:
             raise EmbeddingsError("provenance must have model_hash and dataset_hash, and no unknown fields")
         for name, value in content.items():
             if not isinstance(value, str) or len(value) > _MAX_PROVENANCE_TEXT:
-                raise EmbeddingsError(f"provenance field {name} is not a text of reasonable length")
+                raise EmbeddingsError(f"provenance field {name} is not text, or is too long")
         return cls(**content)
 
 

@@ -159,7 +159,7 @@ class Embeddings:
         return found
 
     def forget(self, name: str) -> None:
-        """Have it made again."""
+        """Discard what `derived` keeps under this name, so that it is made again when next asked for."""
         self.__dict__["_derived"].pop(name, None)
 
     @property
@@ -209,7 +209,7 @@ class Embeddings:
                 or rows.dtype.kind not in "iub"
                 or (rows.dtype == bool and len(rows) != len(self))
             ):
-                raise EmbeddingsError(f"select places by a slice, indices or a mask of length {len(self)}")
+                raise EmbeddingsError(f"select places with a slice, indices or a mask of length {len(self)}")
         count = len(self.place_id[rows])
         lazy = "geometry" not in self.__dict__
         return Embeddings(
@@ -452,7 +452,7 @@ def _check(emb: Embeddings, geometry: Objects) -> None:
     count = len(emb.place_id)
     if emb.vectors.ndim != 2 or not 1 <= emb.vectors.shape[1] <= MAX_DIM:
         raise EmbeddingsError(
-            f"vectors must have the shape (places, 1 to {MAX_DIM} numbers); got {emb.vectors.shape}"
+            f"vectors must have the shape (places, dimensions) with 1 to {MAX_DIM} dimensions; got {emb.vectors.shape}"
         )
     shapes = (len(emb.vectors), emb.lonlat.shape, len(geometry), len(emb.names))
     if shapes != (count, (count, 2), count, count):

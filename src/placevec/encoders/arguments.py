@@ -39,7 +39,7 @@ def share(name: str, value: float, below: float = 1.0) -> float:
 def positive(name: str, value: float) -> float:
     """``value`` if it is a finite number above 0; otherwise ModelError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ModelError(f"{name} must be a number above 0; got {value!r}")
+        raise ModelError(f"{name} must be a positive number; got {value!r}")
     return float(value)
 
 

@@ -190,7 +190,7 @@ class ResNet34(ResNet18):
 
 
 class ResNet50(ResNet18):
-    """ResNet-50, of bottleneck layers: 23.5 million weights; arguments as of `ResNet18`.
+    """ResNet-50, with bottleneck blocks: 23.5 million weights; arguments as for `ResNet18`.
 
     >>> ResNet50(["red", "green", "blue"], dim=None).dim
     2048

@@ -76,7 +76,7 @@ def decode(file: Path, folder: Path) -> None:
         sizes = dict(zip(names, cursor.take("6i"), strict=True))
         kinds, epsilon, block = cursor.take("i"), cursor.take("f"), cursor.take("i")
         if block != _BLOCK or any(not 1 <= value <= _LIMITS[name] for name, value in sizes.items()):
-            raise ValueError(f"it asks for {sizes} and blocks of {block}")
+            raise ValueError(f"it requests {sizes} and blocks of {block}")
         tokenizer = _tokenizer(cursor)
         tensors = _tensors(cursor, sizes, kinds)
     except (ValueError, KeyError, struct.error, OverflowError, UnicodeDecodeError) as error:

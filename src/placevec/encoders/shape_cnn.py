@@ -68,8 +68,8 @@ class ShapeTileCNN(nn.Module):
         self.dim = whole("dim", dim, 1, 8192)
         if dim < self.measures + 16:
             raise ModelError(
-                f"shape measures of {channels} layers take {self.measures} components: "
-                f"dim must be at least {self.measures + 16}; got {dim}"
+                f"shape measures for {channels} layers take {self.measures} dimensions: dim must be at least "
+                f"{self.measures + 16}; got {dim}"
             )
         self.width = channels_of_layers(width)
         self.dropout, self.unit_norm = share("dropout", dropout), switch("unit_norm", unit_norm)

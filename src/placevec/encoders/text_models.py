@@ -131,7 +131,7 @@ def find_text_model(name: str, *, sha256: str | None = None, download: bool = Fa
     if sha256 is not None and found != sha256:
         raise ModelError(
             f"the text model {known!r} in {path} is not the one used in training: its SHA-256 is {found[:12]}, not"
-            f" {sha256[:12]}; put the right one there, or into the hub's cache"
+            f" {sha256[:12]}; put the right model there, or into the hub's cache"
         )
     prefix = next((text for key, text in PREFIXES.items() if key in known.lower()), "")
     return TextModel(known, path, found, _max_tokens(path), prefix)
@@ -144,7 +144,8 @@ def _place(name: str, *, download: bool) -> Path | None:
         for file in ("config.json", WEIGHTS):
             if not (folder / file).is_file():
                 raise ModelError(
-                    f"{folder} is not the folder of a text model: it has no {file} (weights are read as safetensors only)"
+                    f"{folder} is not the folder of a text model: it has no {file} (weights are read only as "
+                    f"safetensors)"
                 )
         return folder
     carried = CARRIED[name].path if name in CARRIED else None

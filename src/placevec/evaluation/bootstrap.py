@@ -40,12 +40,12 @@ class Score:
     """A measure with what its uncertainty is computed from.
 
     Attributes:
-        value: as measured, mean of the shufflings.
+        value: as measured, mean of the shuffles.
         places: it was measured on.
         draws: (W,) the measure in every draw.
         left_out: for each of `MULTIPLES` (groups,) the measure without one group of blocks.
         effective: for each multiple the effective number of groups.
-        by_seed: (S,) the measure of each shuffling.
+        by_seed: (S,) the measure of each shuffle.
         scale: on which its interval is computed.
         losses: (N,) loss of each place, NaN where it was not tested; empty where nobody looked.
         known: the interval itself, where it does not come from blocks.
@@ -95,7 +95,8 @@ class Score:
 
     @property
     def independent(self) -> float:
-        """Effective blocks, fewer where they err together: as many independent ones would leave the same error.
+        """Number of independent blocks that would leave the same error: the effective blocks, or fewer where their
+        errors are correlated.
 
         >>> Score(0.5, left_out=(np.array([0.4, 0.6]),), effective=(2.0,)).independent  # nobody knows where they lie
         2.0
@@ -105,17 +106,17 @@ class Score:
 
     @property
     def low(self) -> float:
-        """Of the 95% interval; NaN where there are too few blocks for one."""
+        """Lower end of the 95% interval; NaN where there are too few blocks for one."""
         return self._ends[0]
 
     @property
     def high(self) -> float:
-        """Of the 95% interval."""
+        """Upper end of the 95% interval; NaN where there are too few blocks for one."""
         return self._ends[1]
 
     @property
     def p(self) -> float:
-        """Two-sided p that the value is zero: the largest one with blocks of any side, and that err together."""
+        """Two-sided p-value that the value is zero: the largest over all block sizes and with correlated errors."""
         from scipy.stats import t as student
 
         found = []
@@ -154,7 +155,7 @@ class Score:
         return {}
 
     def _shufflings(self, scale: Scale) -> float:
-        """What the shufflings add to the variance."""
+        """What the shuffles add to the variance."""
         seeds = _to(scale, self.by_seed)
         return float(seeds.var(ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
 
@@ -215,12 +216,12 @@ def scale_of(metric: str) -> Scale:
 
 
 class Resampling:
-    """Draws of blocks and shufflings, and the blocks left out in turn.
+    """Draws of blocks and shuffles, and the blocks left out in turn.
 
     Args:
         block: (N,) block of each place, any whole numbers.
         draws: how many.
-        seeds: shufflings of the folds, each predicted once.
+        seeds: shuffles of the folds, each predicted once.
         seed: of the draws.
         lonlat: (N, 2) degrees of the places, from which wider blocks are made; without, there are none.
         side_m: side of a block.
@@ -262,7 +263,7 @@ class Resampling:
     def score(
         self, measures: Sequence[Measure], places: int = 0, scale: Scale = "identity", losses: Array | None = None
     ) -> Score:  # fmt: skip
-        """The mean of a measure over the shufflings, one `Measure` each."""
+        """The mean of a measure over the shuffles, one `Measure` each."""
         each = np.zeros(0) if losses is None else losses
         table = np.stack([measure(self.weights) for measure in measures], axis=-1)
         by_seed = np.asarray(table[0], np.float64)

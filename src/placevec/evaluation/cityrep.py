@@ -110,7 +110,7 @@ def read_task(folder: Path, name: str) -> CityTask:
     own, lonlat = _points(table, str(entry.get("crs", "EPSG:4326")), path)
     sample_id = table[column].astype(str).to_numpy(object)
     if len(np.unique(sample_id.astype(str))) < len(sample_id):
-        raise EvaluationError(f"{path}: a sample id occurs twice")
+        raise EvaluationError(f"{path}: a sample ID occurs twice")
     kind, target, classes = _target(entry, table[labels], path)
     task = Task(
         name, kind, target, np.arange(len(table)), classes, lonlat=lonlat, metric=_METRIC[kind],
@@ -171,7 +171,9 @@ def write_embeddings(emb: Embeddings, folder: str | Path, model: str, *, task: s
     """
     folder = Path(folder)
     if not re.fullmatch(r"[A-Za-z0-9_\-]{1,60}", model):
-        raise EvaluationError(f"a model of CityRep is named by letters, digits, - and _; got {model[:60]!r}")
+        raise EvaluationError(
+            f"the name of a CityRep model must consist of letters, digits, - and _; got {model[:60]!r}"
+        )
     found = read_task(folder, task)
     vectors = emb.vectors[rows_of(emb, found)]
     city = str(found.entry.get("city", task.split(".")[0]))
@@ -304,7 +306,7 @@ def _splits(folder: Path, name: str, sample_id: NDArray[np.object_], block: Ints
         sides = [meta.get(f"n_blocks_{axis}", SIDES) for axis in "xy"]
         if sides != [SIDES, SIDES]:
             raise EvaluationError(
-                f"{path}: seed {seed} is of {sides[0]} x {sides[1]} blocks; {SIDES} x {SIDES} are needed"
+                f"{path}: seed {seed} has {sides[0]} x {sides[1]} blocks; {SIDES} x {SIDES} are needed"
             )
         parts = [row.get_indexer(np.array(fold[part], object)) for part in ("train", "val", "test")]
         if any((part < 0).any() for part in parts):
@@ -328,7 +330,7 @@ def _splits(folder: Path, name: str, sample_id: NDArray[np.object_], block: Ints
 def _evaluated(emb: Embeddings, found: CityTask, budget: Budget, progress: Progress) -> Any:
     rows = rows_of(emb, found)
     kept = np.arange(len(rows))
-    notes = ["splits and metric are CityRep's; probes learn from train and val together"]
+    notes = ["splits and metric are CityRep's; probes are trained on train and val together"]
     if len(kept) > budget.places:
         kept = np.sort(np.random.default_rng(0).choice(len(rows), budget.places, replace=False))
         notes.append(f"{len(kept):,} of {len(rows):,} samples, drawn at random")

@@ -68,14 +68,14 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """``better``, ``worse`` or ``no significant difference``: what the p says."""
+        """``better``, ``worse`` or ``no significant difference``, according to the p-value."""
         if not self.p < LEVEL:
             return NO_DIFFERENCE
         return "better" if self.sign * self.difference.value > 0 else "worse"
 
     @property
     def doubt(self) -> str:
-        """Why nothing is claimed, and what it takes; empty where something may be."""
+        """Why no claim can be made, and what would be needed; empty if one can be made."""
         if self.effective < BLOCKS_TO_CLAIM:
             side = f" of {_length(self.side_m)}" if self.side_m > 0 else ""
             return (
@@ -87,7 +87,7 @@ class Comparison:
             wide = f", over about {_length(self.range_m)}" if self.range_m > 0 else ""
             return (
                 f"errors are alike over much of the area{wide}: it counts as {independent:.1f} independent blocks; "
-                f"{INDEPENDENT_TO_CLAIM} are needed: use a wider area; more places in it do not help"
+                f"{INDEPENDENT_TO_CLAIM} are needed: use a wider area; more places in the same area do not help"
             )
         return ""
 

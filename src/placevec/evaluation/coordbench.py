@@ -66,7 +66,7 @@ def read_table(path: str | Path, tasks: Sequence[str] = (), name: str | None = N
     lon, lat = (next((one for one in names if one in table), None) for names in (_LON, _LAT))
     if lon is None or lat is None:
         raise EvaluationError(
-            f"{path} has no columns of lon and lat; it has {', '.join(map(str, table.columns[:12]))}"
+            f"{path} has no columns for lon and lat; it has {', '.join(map(str, table.columns[:12]))}"
         )
     lonlat = table[[lon, lat]].to_numpy(np.float64)
     kept = np.isfinite(lonlat).all(axis=1)
@@ -76,7 +76,7 @@ def read_table(path: str | Path, tasks: Sequence[str] = (), name: str | None = N
             f"{path} has no column {missing[0]!r}; it has {', '.join(map(str, table.columns[:12]))}"
         )
     if not named:
-        raise EvaluationError(f"{path} has no column of labels")
+        raise EvaluationError(f"{path} has no label column")
     test = (table["split"] == "test").to_numpy()[kept] if "split" in table else None
     labels = {one: table[one].to_numpy()[kept] for one in named}
     own = path.parent.name if path.stem == "data" else path.stem
@@ -156,7 +156,7 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise SourceError(f"cannot read {path}: {error}") from error
     if missing := [name for name in COLUMNS[:7] if name not in table]:
-        raise SourceError(f"{path} has no results of CoordBench: the column {missing[0]} is missing")
+        raise SourceError(f"{path} has no CoordBench results: the column {missing[0]} is missing")
     return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False, name=None)]
 
 

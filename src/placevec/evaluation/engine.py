@@ -136,7 +136,7 @@ def evaluate_task(
         pairs: (of, against) rows that are compared.
         buffer_m: meters that training keeps from tested places.
         folds: a shuffling.
-        seeds: shufflings of the blocks.
+        seeds: shuffles of the blocks.
         budget: see `BUDGETS`.
         follow_range: make blocks as wide as labels are correlated, as far as the area holds enough of them, and the
             buffer at least a quarter of that.
@@ -300,7 +300,7 @@ def score_of(
 ) -> Score:
     """The task's measure of one prediction a shuffling, (n, K) or (n,), NaN where a place was not tested.
 
-    ``folds``: for each shuffling, (n,) the fold that tests each place; ``within``: (n,) the places that count.
+    ``folds``: for each shuffle, (n,) the fold that tests each place; ``within``: (n,) the places that count.
     """
     at = [np.flatnonzero(is_tested(one) & (True if within is None else within)) for one in predictions]
     measures = []
@@ -376,7 +376,7 @@ def _with_fewer_labels(
             found[share] = some
         else:
             too_few.append(f"{share:.0%}")
-    note = f"{' and '.join(too_few)} of the labels are too few to learn from: left out of the learning curve"
+    note = f"{' and '.join(too_few)} of the labels are too few to train on: left out of the learning curve"
     return found, [note] if too_few else []
 
 
@@ -395,7 +395,7 @@ def _curve(
 def _by_region(
     task: Task, predictions: Sequence[Array], split: Split, regions: Sequence[str]
 ) -> dict[str, float]:
-    """Score within each region of `MIN_PLACES` tested places or more, mean of the shufflings."""
+    """Score within each region of `MIN_PLACES` tested places or more, mean of the shuffles."""
     found = {}
     for name, fold in zip(regions, split.folds, strict=False):
         inside = [np.full_like(predicted, np.nan) for predicted in predictions]
@@ -411,7 +411,7 @@ def _region_notes(task: Task, split: Split, regions: Sequence[str]) -> list[str]
     if not regions:
         return []
     held = ", ".join(f"{name} ({len(fold.test):,})" for name, fold in zip(regions, split.folds, strict=False))
-    return [f"every fold leaves one region out (places): {held}"]
+    return [f"every fold leaves one region out (number of places): {held}"]
 
 
 def _probes(task: Task, position: bool, effort: Effort) -> Mapping[str, Probe]:
@@ -486,7 +486,7 @@ def _best_row(
     task: Task, name: str, dim: int, predictions: Mapping[str, list[Array]], over: Resampling,
     tested: Sequence[NDArray[np.int64]],
 ) -> Row:  # fmt: skip
-    """The row by its best probe; ``tested``: for each shuffling the fold that tests each place."""
+    """The row by its best probe; ``tested``: for each shuffle the fold that tests each place."""
     sign = better(task.metric)
     by_probe = {probe: _mean(task, found, task.metric, tested) for probe, found in predictions.items()}
     best = max(by_probe, key=lambda probe: np.nan_to_num(sign * by_probe[probe], nan=-np.inf))
@@ -498,7 +498,7 @@ def _best_row(
 def _mean(
     task: Task, predictions: Sequence[Array], metric: str, tested: Sequence[NDArray[np.int64]]
 ) -> float:
-    """Mean over the shufflings of a measure of their predictions."""
+    """Mean over the shuffles of a measure of their predictions."""
     found: list[Any] = []
     for predicted, fold in zip(predictions, tested, strict=True):
         rows = np.isfinite(predicted).all(axis=1)
@@ -511,11 +511,11 @@ def _notes(splits: Sequence[Split], dropped: int, buffer_m: float) -> list[str]:
     kept = float(np.mean([split.kept for split in splits]))
     if any(split.compact for split in splits):
         notes.append(
-            "folds are strips of neighboring blocks: scattered over so small an extent, "
-            "their buffers would leave too few training places"
+            "folds are strips of neighboring blocks: in so small an extent, the buffers around scattered blocks "
+            "would leave too few training places"
         )
     if kept < 0.5:
         notes.append(f"the buffer of {buffer_m:.0f} m leaves {kept:.0%} of the training places")
     if dropped:
-        notes.append(f"{dropped} folds kept too few places to learn from and were left out")
+        notes.append(f"{dropped} folds kept too few training places and were left out")
     return notes

@@ -49,7 +49,7 @@ _LABELS: dict[Kind, Labels] = {
 KINDS = tuple(_LABELS)
 """Kinds of tasks that have a loss; of retrieval there is nothing to train."""
 NO_EPOCHS = "validation preferred the frozen encoder: only the head was trained"
-ALL_EPOCHS = "the last epoch was the best one: more of them could be better"
+ALL_EPOCHS = "the last epoch was the best: more epochs could be better"
 
 
 @dataclass

@@ -27,10 +27,10 @@ from placevec.metrics import (
 
 NEIGHBORS = 10
 """Nearest vectors that retrieval looks at."""
-HELD_OUT = "in blocks that training held out"
-ELSEWHERE = "of another dataset than the encoder trained on"
-TRAINED_ON = "among which the encoder trained"
-UNKNOWN = "of which the encoder may have seen any"
+HELD_OUT = "in blocks held out from training"
+ELSEWHERE = "of a dataset that the encoder was not trained on"
+TRAINED_ON = "some of which the encoder was trained on"
+UNKNOWN = "any of which the encoder may have seen"
 CLUSTERS = 8
 """Clusters of k-means whose silhouette is measured: the same number in every row, so that rows compare."""
 _QUERIES, _CANDIDATES = 500, 5_000
@@ -66,16 +66,16 @@ class LabelFree:
     """Measures without labels.
 
     Attributes:
-        rows: one a feature set.
-        places: how many were looked at.
-        basis: which of them the encoder was trained on: `HELD_OUT`, `ELSEWHERE`, `TRAINED_ON` or `UNKNOWN`.
-        apart_m: compared places are at least so far apart, so that their footprints do not touch.
-        near_m: and near when within this distance.
-        far_m: and far beyond this one.
-        retrieval_by_chance: share of near places among all that may answer.
-        coherence_by_chance: what the coherence of 95% of shuffled tables stays below, whatever its sign.
-        coherence_pairs: pairs that it was measured on.
-        trustworthiness_by_chance: of a picture at random.
+        rows: one per feature set.
+        places: number of places measured.
+        basis: whether the encoder was trained on these places: `HELD_OUT`, `ELSEWHERE`, `TRAINED_ON` or `UNKNOWN`.
+        apart_m: compared places are at least this far apart, so that their footprints do not touch.
+        near_m: two places are near if no farther apart than this.
+        far_m: and far if farther apart than this.
+        retrieval_by_chance: share of near places among all candidates.
+        coherence_by_chance: absolute coherence that 95% of shuffled tables stay below.
+        coherence_pairs: number of pairs on which coherence was measured.
+        trustworthiness_by_chance: trustworthiness of a random projection.
         looked_at: places on which trustworthiness and silhouette were measured: all, or a seeded sample.
     """
 

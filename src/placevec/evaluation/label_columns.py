@@ -110,7 +110,7 @@ def shares_of(table: pd.DataFrame) -> Floats:
         row = wrong[0]
         shown = ", ".join(f"{name} {value:g}" for name, value in zip(names[:6], values[row], strict=False))
         raise EvaluationError(
-            f"row {table.index[row] + 1}: shares must be 0 or more and sum to 1 (or 100), and these sum to "
+            f"row {table.index[row] + 1}: shares must be 0 or more and sum to 1 (or 100), but these sum to "
             f"{total[row]:g} ({shown}): choose the columns with --columns"
         )
     return np.asarray(values / total[:, None])

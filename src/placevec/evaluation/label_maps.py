@@ -75,7 +75,8 @@ class LabelMap:
         metric = next(iter(self.scores))
         more = ", ".join(f"{name} {value:.3g}" for name, value in list(self.scores.items())[1:])
         return (
-            f"{self.task.name} of {len(self.rows):,} places from {int(self.labeled.sum()):,} labels by {self.learner}; "
+            f"{self.task.name} for {len(self.rows):,} places, from {int(self.labeled.sum()):,} labels by "
+            f"{self.learner}; "
             f"held-out blocks of {self.blocks_m:.0f} m: {metric} {self.scores[metric]:.3g} (chance {self.chance:.3g})"
             + (f", {more}" if more else "")
         )
@@ -117,7 +118,7 @@ def map_labels(
     at[rows] = np.arange(len(rows))
     task = task.taken(at[task.rows] >= 0)
     if task.kind == "retrieval":
-        raise EvaluationError("retrieval finds places: it predicts nothing that a map could show")
+        raise EvaluationError("retrieval finds places and predicts nothing that a map could show")
     if len(task) < MIN_LABELED:
         raise EvaluationError(
             f"task {task.name}: {len(task)} labeled places have a vector; {MIN_LABELED} are needed"
@@ -161,7 +162,8 @@ def map_labels(
     notes = [*task.notes]
     if not sign * reached > sign * by_chance:
         notes.append(
-            "on held-out blocks, predicting the mean is as good: away from the labels, this map says no more than that"
+            "on held-out blocks, predicting the mean does as well: away from the labels, this map says no more than "
+            "the mean"
         )
     spread = np.stack(found[best][:-1]).std(axis=0).mean(axis=1)
     return LabelMap(
@@ -201,7 +203,7 @@ def _tuned(
 ) -> Floats:  # fmt: skip
     """The same by encoders that were trained further on them."""
     if task.kind not in KINDS:
-        raise EvaluationError(f"{task.kind} has no loss to train by")
+        raise EvaluationError(f"{task.kind} has no loss to train with")
     name = f"fold-{len(fold.train)}-{int(fold.train.sum())}"
     kept = None if job is None else job.get_array(name)
     if kept is not None:

@@ -1,4 +1,4 @@
-"""Which places of a dataset the rows of a user's table of labels belong to, by place_id or by where they lie."""
+"""Which places of a dataset the rows of a user's table of labels belong to, by place_id or by where they are."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _join_by_location(path: Path, lonlat: Floats, centers: Floats, places: Ints,
     of_places = len(centers) - len(np.unique(places))
     return Join(
         path, int(np.count_nonzero(within | met)), len(lost), len(centers), of_places, first,
-        f"lon={located[0, 0]:.6g}, lat={located[0, 1]:.6g}", "where they lie", MAX_UNMATCHED_BY_POSITION,
+        f"lon={located[0, 0]:.6g}, lat={located[0, 1]:.6g}", "where they are", MAX_UNMATCHED_BY_POSITION,
     )  # fmt: skip
 
 

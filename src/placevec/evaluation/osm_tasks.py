@@ -43,7 +43,10 @@ def missing_labels(files: Sequence[Path], has_map: bool = True) -> str:
             f"{files[0].parent} holds no {names}, which come with a map of OpenStreetMap; name a table of your own "
             "labels with --labels"
         )
-    return f"{files[0].parent} holds no {names}; prepare it from an OSM extract, or name one beside the tiles (--osm)"
+    return (
+        f"{files[0].parent} holds no {names}; prepare it from an OSM extract, or give an extract together with the "
+        "tiles (--osm)"
+    )
 
 
 def landuse_task(dataset: Dataset) -> Task:
@@ -56,7 +59,7 @@ def landuse_task(dataset: Dataset) -> Task:
     """
     rows = _located(dataset)
     dominant = landuse_labels(dataset, rows)
-    description = f"dominant OSM land use of footprints that carry it on {LABELED_SHARE:.0%} or more"
+    description = f"dominant OSM land use in footprints where it covers {LABELED_SHARE:.0%} or more"
     return classes_task("landuse", dominant, rows, leaks=LANDUSE_LEAKS, description=description)
 
 
@@ -86,8 +89,8 @@ def poi_task(dataset: Dataset) -> Task:
     kept = np.flatnonzero((held >= MIN_PLACES) & (len(rows) - held >= MIN_PLACES))
     if len(kept) == 0:
         raise EvaluationError(
-            f"task pois: of {len(rows)} places, at least {MIN_PLACES} must have a group and as many must lack it, but no "
-            "group does"
+            f"task pois: of {len(rows)} places, at least {MIN_PLACES} must have a group and as many must lack it, "
+            f"which is true of no group"
         )
     names = tuple(str(groups[group]) for group in kept)
     description = "presence of each OSM point-of-interest group in the footprint, mean over groups"
@@ -105,7 +108,7 @@ def poi_presence(
     if not file.exists():
         raise NoLabelsError("pois", file)
     if dataset.base_map is None:
-        raise EvaluationError("task pois: the dataset has no map, on which places have footprints")
+        raise EvaluationError("task pois: the dataset has no map, which gives places their footprints")
     pois = read_pois(file)
     counts, groups = poi_counts(pois, dataset.footprints()[rows], dataset.zoom)
     return np.asarray(counts) > 0, groups, _drawn_in(pois)

@@ -35,8 +35,8 @@ def labels_task(dataset: Dataset) -> Task:
     if labels.kind == "number":
         if len(rows) < 2 * MIN_PLACES or len(np.unique(values)) < 2:
             raise EvaluationError(
-                f"task {name}: only {len(rows)} places have a value; at least {2 * MIN_PLACES} are "
-                "needed, and two different values"
+                f"task {name}: only {len(rows)} places have a value; at least {2 * MIN_PLACES} are needed, with at "
+                f"least two different values"
             )
         task = Task(name, "regression", np.asarray(values, np.float64), rows, description=description)
     else:

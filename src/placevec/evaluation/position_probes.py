@@ -57,7 +57,7 @@ def gaussian_process(training: Training, tested: Features, effort: Effort) -> Ar
     """`process_means` of at most ``process_places`` training places; classes are regressed as columns of 0 and 1."""
     many, most = len(training.features), effort.process_places
     if many > most:
-        training.notes.append(f"the Gaussian process learned from {most:,} places, drawn at random")
+        training.notes.append(f"the Gaussian process was trained on {most:,} places, drawn at random")
     found = process_means(training.features, training.columns(), tested, most, training.seed)
     if training.kind == "classification":
         return as_if_equally_common(np.maximum(found, 1e-6), training)

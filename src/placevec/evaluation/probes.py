@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 RIDGE_ALPHAS = (1e-3, 1e-2, 1e-1, 1.0)
 """Ridge penalties, a place and feature of unit variance."""
-AT_THE_END = "was best, the end of what was tried: a wider grid could be better"
+AT_THE_END = "was best, at the end of the range tried: a wider grid could be better"
 END_MATTERS = 1e-3
 """How much the score must still rise at the end of a grid for a note: a wider one could be better."""
 MLP_UNITS, MLP_STEPS = 64, 100
@@ -98,7 +98,7 @@ Probe = Callable[[Training, Features, Effort], Array]
 
 
 def standardized(train: Features, test: Features) -> tuple[Array, Array]:
-    """Both by the mean and deviation of ``train``; a constant column becomes zero."""
+    """Both arrays, standardized with the mean and standard deviation of ``train``; a constant column becomes zero."""
     train, test = np.asarray(train, np.float64), np.asarray(test, np.float64)
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     scale = np.where(deviation > 1e-12 * (np.abs(mean) + 1e-300), deviation, np.inf)

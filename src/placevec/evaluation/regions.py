@@ -55,8 +55,8 @@ def regions_of(named: str | Path, dataset: Dataset, labels: str | Path | None = 
     many = commonest.nunique()
     if not 2 <= many <= MAX_REGIONS:
         raise EvaluationError(
-            f"{named}: places lie in {many} region{'' if many == 1 else 's'}; leaving one out after the other takes 2 "
-            f"to {MAX_REGIONS}"
+            f"{named}: places lie in {many} region{'' if many == 1 else 's'}; leaving one out at a time needs 2 to "
+            f"{MAX_REGIONS}"
         )
     return found
 
@@ -68,8 +68,8 @@ def _column(names: list[str], path: Path) -> str:
     others = label_names(names)
     if len(others) != 1:
         raise EvaluationError(
-            f"{path} has {len(others)} columns that could name the regions ({', '.join(others[:8])}): call the right one "
-            "'region'"
+            f"{path} has {len(others)} columns that could name the regions ({', '.join(others[:8])}): rename the "
+            f"right one to 'region'"
         )
     return others[0]
 

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 _LONGEST_CELL = 160
 METHOD = (
-    "Each row of features takes the best of its probes. Folds are spatial blocks; training places within the buffer of "
-    "a tested one are left out. Intervals are 95% over blocks and shufflings, paired between rows; they are about "
-    "this area and places like these, not about other areas, and not about training the encoder again. Verdicts of a "
-    "task hold together: Holm's rule keeps the chance of any false one among them at 5%. "
-    "Standard errors are those with blocks of one, two and four sides, and last with blocks that may err together, "
-    "wholly or in part; intervals and p take the widest. Nothing is claimed of fewer than 500 places or 30 effective "
+    "Each row of features uses the best of its probes. Folds are spatial blocks; training places within the buffer "
+    "around a tested place are left out. Intervals are 95% intervals over blocks and shuffles, paired between rows; "
+    "they concern this area and places like these, not other areas and not training the encoder again. Verdicts of a "
+    "task hold jointly: Holm's rule keeps the chance of any false verdict at 5%. "
+    "Standard errors are given for blocks of one, two and four times the side, and last for blocks with correlated "
+    "errors; intervals and p-values use the widest. Nothing is claimed from fewer than 500 places or 30 effective "
     "blocks, nor where errors are alike over so much of the area that it counts as fewer than 5 independent blocks."
 )
 
@@ -238,7 +238,7 @@ def basis(item: Result) -> str:
     if item.buffer_m > 0:
         parts.append(f"buffer {item.buffer_m:.0f} m (keeps {item.kept:.0%} of the training)")
     if item.folds > 0:
-        parts.append(f"{item.folds} folds, {item.seeds} shufflings")
+        parts.append(f"{item.folds} folds, {item.seeds} shuffles")
     return ", ".join(parts) + (f"; {classes}" if classes else "")
 
 
@@ -263,10 +263,10 @@ def _label_free(measured: LabelFree) -> list[tuple[str, ...]]:
 def _label_free_basis(measured: LabelFree) -> str:
     return (
         f"{measured.places:,} places {measured.basis}; near is {measured.apart_m:.0f} to {measured.near_m:.0f} m "
-        f"apart, so that footprints do not touch, far beyond {measured.far_m:.0f} m; near among nearest: share of near "
-        f"places among the {NEIGHBORS} nearest vectors; cosine. Distance coherence: Spearman correlation of "
-        f"distances between places and between vectors, {measured.coherence_pairs:,} pairs. Trustworthiness: of a flat "
-        f"picture by two principal components. Silhouette: of {CLUSTERS} clusters of k-means, on "
+        f"apart, so that footprints do not touch, far beyond {measured.far_m:.0f} m; near among nearest: share of "
+        f"near places among the {NEIGHBORS} nearest vectors (cosine). Distance coherence: Spearman correlation of "
+        f"distances between places and between vectors, {measured.coherence_pairs:,} pairs. Trustworthiness: of a "
+        f"projection onto two principal components. Silhouette: of {CLUSTERS} k-means clusters, on "
         f"{measured.looked_at:,} places"
     )
 
@@ -290,16 +290,18 @@ def layer_table(found: LayerRecall) -> tuple[tuple[str, ...], list[tuple[str, ..
 def layer_lines(found: LayerRecall) -> list[str]:
     """What the table of layers says, and what it rests on."""
     missed = (
-        f"Nearest vectors miss {', '.join(found.missed)}, which coverage finds more often."
+        f"The nearest vectors miss {', '.join(found.missed)}, which coverage fractions find more often."
         if found.missed
-        else "Too little is known here to say whether the nearest vectors miss a layer that the model reads."
+        else "There is too little evidence here to say whether the nearest vectors miss a layer that the model reads."
         if found.doubtful
-        else "Coverage fractions find no layer that the model reads significantly more often than the vectors do."
+        else "For no layer that the model reads do coverage fractions find it significantly more often than the "
+        "vectors."
     )
     return [
         missed,
         f"Of the {NEAREST} nearest vectors to a place that holds a layer, the share of places that hold it too; "
-        f"{found.places:,} places, nearer ones than {found.apart_m:.0f} m left out; cosine; intervals over blocks of "
+        f"{found.places:,} places; places nearer than {found.apart_m:.0f} m are left out; cosine; intervals over "
+        f"blocks of "
         f"{found.block_m:.0f} m.",
     ]
 

@@ -13,15 +13,15 @@ from placevec.evaluation.scores import better
 SCALES = {
     "R²": "share of the differences explained; 1 is perfect, 0 no better than the mean",
     "macro-F1": "1 is perfect",
-    "top-1": "share of the places whose class is right",
+    "top-1": "share of places whose class is right",
     "AUC": "1 is perfect, 0.5 is chance",
     "L1": "0 is perfect, 2 is the worst",
     "precision@10": "share of the ten nearest places that have the same class",
 }
 """What a number of a measure means, for people."""
 RANDOM_CLAIMS_NOTHING = (
-    "random folds put neighbors into training and test, so that memory of where places lie counts as knowledge; folds of "
-    "blocks may carry a claim"
+    "random folds put neighbors into both training and test, so that remembering where places are counts as "
+    "knowledge; folds of blocks may support a claim"
 )
 PLACES_TO_CLAIM = 500
 """Places below which nothing is claimed."""
@@ -146,7 +146,7 @@ class Result:
         """Why nothing is claimed and what it takes for a claim, in one line; empty where something may be claimed."""
         if self.leaks:
             names = ", ".join(self.leaks)
-            return f"the model sees {names}, which give the label away; a model that does not see them may carry one"
+            return f"the model sees {names}, which give the label away; a model that does not see them may support one"
         if self.scheme == "random":
             return RANDOM_CLAIMS_NOTHING
         found = []
@@ -171,15 +171,13 @@ class Result:
         reached = f"{self.metric} {_two(subject.score.value)}"
         scale = SCALES.get(self.metric, "0 is perfect" if sign < 0 else "1 is perfect")
         if not baselines:
-            return f"{self.task}: {reached} ({scale}); there is nothing to compare with."
+            return f"{self.task}: {reached} ({scale}); there is nothing to compare it with."
         best = max(baselines, key=lambda row: _known(sign * row.score.value))
-        figures = (
-            f"{reached} against {_two(best.score.value)} of the best alternative, {best.name} ({scale})."
-        )
+        figures = f"{reached}, compared with {_two(best.score.value)} for the best alternative, {best.name} ({scale})."
         asked = [pair for pair in self.comparisons if pair.of == self.subject]
         if self.why_no_claim:
             adds = f"the {self.subject} {'adds' if one else 'add'} anything"
-            return f"{self.task}: too little is known here to say whether {adds}: {figures}"
+            return f"{self.task}: there is too little evidence here to say whether {adds}: {figures}"
         beaten = [pair.against for pair in asked if pair.claim == "better"]
         left = [pair.against for pair in asked if pair.claim != "better"]
         if not beaten:
@@ -207,9 +205,9 @@ class Result:
             if sign * point.scores[self.subject].value >= sign * best.score.value:
                 return (
                     f"With {point.share:.0%} of the labels (about {point.labels:,} places), {self.subject} score as "
-                    f"{best.name} do with all of them."
+                    f"well as {best.name} with all of them."
                 )
-        return f"With all labels, {self.subject} do not reach what {best.name} score."
+        return f"With all labels, {self.subject} do not reach the score of {best.name}."
 
     @property
     def verdict(self) -> str:

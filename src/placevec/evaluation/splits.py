@@ -55,7 +55,7 @@ class Blocks:
 
     @property
     def count(self) -> int:
-        """Blocks that hold any place."""
+        """Number of blocks that hold at least one place."""
         return int(self.number.max()) + 1 if len(self.number) else 0
 
     @property

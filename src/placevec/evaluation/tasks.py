@@ -78,7 +78,7 @@ class Task:
     def __post_init__(self) -> None:
         if len(self.target) != len(self.rows) or len(np.unique(self.rows)) != len(self.rows):
             raise EvaluationError(
-                f"task {self.name}: there must be one label per place, and each place only once"
+                f"task {self.name}: there must be one label per place, and each place may occur only once"
             )
         if self.kind not in METRIC:
             raise EvaluationError(
@@ -217,8 +217,8 @@ def classes_task(
         largest = sorted(zip(found, counts, strict=True), key=lambda one: -one[1])[:5]
         there = ", ".join(f"{text[:30]} {count}" for text, count in largest)
         raise EvaluationError(
-            f"task {name}: two classes with {MIN_PLACES} places or more are needed, and there "
-            f"{'is 1' if len(kept) == 1 else 'are none'} (largest: {there or 'none'})"
+            f"task {name}: at least two classes with {MIN_PLACES} or more places are needed, but there "
+            f"{'is only 1' if len(kept) == 1 else 'are none'} (largest classes: {there or 'none'})"
         )
     chosen = np.flatnonzero(known & np.isin(np.where(known, texts, ""), kept))
     target, classes = classes_of(texts[chosen])

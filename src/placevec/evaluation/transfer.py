@@ -60,7 +60,7 @@ def landuse_elsewhere(datasets: Sequence[Dataset], *, seed: int = 0) -> Task:
     target = np.searchsorted(kept, number[np.isin(number, kept)])
     chosen = _fewer(city[rows], seed)
     description = (
-        f"dominant OSM land use of footprints that carry it on {LABELED_SHARE:.0%} or more, extracts unseen"
+        f"dominant OSM land use in footprints where it covers {LABELED_SHARE:.0%} or more, on unseen extracts"
     )
     return Task(
         "landuse", "classification", target[chosen], rows[chosen], tuple(names[kept]), LANDUSE_LEAKS,
@@ -84,7 +84,7 @@ def pois_elsewhere(datasets: Sequence[Dataset], *, seed: int = 0) -> Task:
     held = np.stack([whole[city == number].sum(axis=0) for number in range(len(datasets))])
     kept = np.flatnonzero((held >= MIN_PLACES).sum(axis=0) >= MIN_CITIES)
     names = tuple(str(groups[group]) for group in kept)
-    description = "presence of each OSM point-of-interest group in the footprint, on extracts never seen"
+    description = "presence of each OSM point-of-interest group in the footprint, on unseen extracts"
     return Task(
         "pois", "multilabel", whole[rows][:, kept], rows, names, POI_LEAKS,
         tuple(leaks.get(name, ()) for name in names), description,

@@ -195,7 +195,7 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
             same = f", all {means.iloc[0]:g}" if means.nunique() == 1 else ""
             raise EvaluationError(
                 f"column {name!r} has values at {len(means)} places{same}; at least {2 * MIN_PLACES} are needed, "
-                "and two different values"
+                f"with at least two different values"
             )
         if not finite.all():
             notes += (f"{int((~finite).sum()):,} infinite values of {name} are left out",)
@@ -231,8 +231,8 @@ def outliers_of(name: str, values: Floats) -> tuple[str, ...]:
     worst = far[np.argmax(np.abs(far - middle))]
     many = f"{len(far):,} {'value' if len(far) == 1 else 'values'} of {name}"
     return (
-        f"{many} beyond {OUTLIERS} interquartile ranges from the median, such as {worst:g}: R² hangs on them; empty the "
-        "cells that hold no value, and take the logarithm of values that span orders of magnitude",
+        f"{many} beyond {OUTLIERS} interquartile ranges from the median, such as {worst:g}: R² depends on them; "
+        f"empty the cells that hold no real value, and take the logarithm of values that span orders of magnitude",
     )
 
 

@@ -26,7 +26,7 @@ def correlation_range(lonlat: Floats, values: Floats, *, seed: int = 0) -> float
     Args:
         lonlat: (N, 2) degrees.
         values: (N,) or (N, G) numbers; of several columns the semivariances are added, each column standardized.
-        seed: of the sample and of the shufflings: structure counts only where no one of 39 shufflings of the values
+        seed: of the sample and of the shuffles: structure counts only where no one of 39 shuffles of the values
             has as little semivariance between near places (a test at 2.5%).
     """
     random = np.random.default_rng([seed, 0x7A6])

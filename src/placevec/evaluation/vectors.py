@@ -130,7 +130,7 @@ def evaluate(
     if not schemes or set(schemes) - set(SCHEMES):
         raise UsageError(f"schemes are {' and '.join(SCHEMES)}; got {', '.join(schemes) or 'none'}")
     if fine_tune and model is None:
-        raise UsageError("fine-tuning needs the model that made the vectors: name it with --model")
+        raise UsageError("fine-tuning needs the model that made the vectors: give it with --model")
     others = others or {}
     places = _Places(emb, dataset)
     region = None if regions is None else regions_of(regions, dataset, labels)
@@ -179,7 +179,7 @@ def evaluate(
                 whole = FineTuning(model, dataset, emb.view, spend.epochs, job)
                 learners = {FINE_TUNED: whole, SCRATCH: replace(whole, scratch=True)}
             elif fine_tune:
-                item.notes.append(f"{item.task.kind} has no loss to train by: nothing is fine-tuned")
+                item.notes.append(f"{item.task.kind} has no loss to train with: nothing is fine-tuned")
             how = partial(
                 evaluate_task, item.task, shown, dataset.lonlat[item.task.rows], pairs=pairs, buffer_m=buffer_m,
                 folds=folds, seeds=seeds, budget=spend, curve=CURVE if learning_curve or fine_tune else (),
@@ -255,7 +255,7 @@ def _kept(
     inputs = {"model": model.hash, "dataset": dataset.hash, "places": dataset.places_hash}
     with opened(work / "report.json", inputs, progress=progress) as job:
         if done := sum(1 for _ in job.work.glob("fold-*")):
-            progress.say(f"Note: continuing: {done} folds were fine-tuned before")
+            progress.say(f"Note: {done} folds were already fine-tuned; continuing from there")
         yield job
         job.finish()
 
@@ -292,7 +292,7 @@ class _Places:
         self.rows: Ints = np.flatnonzero(self.row_of_vector >= 0)
         if len(self.rows) == 0:
             raise EvaluationError(
-                "no place of the dataset has a vector in this table: were they made from it?"
+                "no place of the dataset has a vector in this table: were the vectors made from this dataset?"
             )
         self._splits: dict[Path | None, Split | None] = {}
 
@@ -308,7 +308,7 @@ class _Places:
         unplaced = ~np.isfinite(self.dataset.lonlat[lost]).all(axis=1)
         bare = ~unplaced & (self.row_of_vector[lost] < 0)
         reasons = {
-            "without coordinates": unplaced, "without a vector": bare, "in none of the regions": ~unplaced & ~bare
+            "without coordinates": unplaced, "without a vector": bare, "outside all regions": ~unplaced & ~bare
         }  # fmt: skip
         return [
             f"{int(those.sum()):,} of {len(task):,} labeled places are left out: {why}"
@@ -465,19 +465,19 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     leaks = () if model is None else leaking(task, model.seen)
     if leaks == COLORS and not allow_leaks:
         raise EvaluationError(
-            f"task {task.name}: the model sees a map in colors, which may show the label; run with --allow-leaks to see "
-            "it marked"
+            f"task {task.name}: the model sees a map in colors, which may show the label; with --allow-leaks, the "
+            f"task runs and is marked as a leak"
         )
     if leaks and not allow_leaks:
         raise EvaluationError(
             f"task {task.name}: the model sees {', '.join(leaks)}, which give the label away; "
-            f"train with --drop-layers {','.join(task.leaks)}, or run with --allow-leaks to see it marked"
+            f"train with --drop-layers {','.join(task.leaks)}, or run with --allow-leaks to have it marked as a leak"
         )
     notes = [] if model is None else _trained_here(task, places, model)
     if model is not None and not allow_leaks:
         task, given_away = without_leaking_groups(task, model.seen)
         notes += [
-            f"{name} is left out: it shows in {', '.join(layers)}, which the model sees"
+            f"{name} is left out: it is visible in {', '.join(layers)}, which the model sees"
             for name, layers in given_away.items()
         ]
     if model is None and task.leaks:
@@ -514,8 +514,8 @@ def _trained_here(task: Task, places: _Places, model: Model) -> list[str]:
     if not model.trained_labels or not _trained_on(places, model, rows).any():
         return []
     return [
-        f"the model was trained on {' and '.join(model.trained_labels)} of these places: labels that correlate with them "
-        "flatter its vectors; evaluate on another area to be sure"
+        f"the model was trained on {' and '.join(model.trained_labels)} of these places: its vectors look too good "
+        f"on labels that correlate with them; evaluate on another area to be sure"
     ]
 
 
@@ -617,7 +617,7 @@ def _why_no_model(emb: Embeddings) -> str:
     without = "no untrained encoder is compared, and leaks cannot be ruled out"
     if path and (found_path(path) / "config.json").exists():
         return f"the model in {path} has changed since it made these vectors: {without}; embed again to compare with it"
-    return f"the model that made these vectors was not found: {without}; name it with --model"
+    return f"the model that made these vectors was not found: {without}; give it with --model"
 
 
 def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> list[str]:
@@ -631,7 +631,7 @@ def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> lis
         where = "these places are among them" if known else "these places are not among them"
         notes.append(f"the model was trained on {', '.join(lessons)} of its training areas: {where}")
     if seeds < 3:
-        notes.append(f"only {seeds} shufflings: use 3 or more for reliable intervals")
+        notes.append(f"only {seeds} shuffles: use 3 or more for reliable intervals")
     if budget == "quick":
         notes.append(
             "quick budget: small probes with one setting each; use --budget full for reliable results"

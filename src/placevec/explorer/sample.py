@@ -145,7 +145,7 @@ class Drawn:
         """The number of drawn places and of all places, as text."""
         if len(self) == self.total:
             return f"{self.total:,} place{'s' if self.total != 1 else ''}"
-        return f"{len(self):,} of {self.total:,} places, a sample with seed {self.seed}"
+        return f"{len(self):,} of {self.total:,} places, sampled with seed {self.seed}"
 
     @cached_property
     def scene(self) -> Scene | None:
@@ -232,7 +232,7 @@ class Drawn:
         label, how = self.label
         if self._given is not None:
             return of_clusters(label, names=self._given_names)
-        named = " and what covers more there than elsewhere" if self.shares else ""
+        named = " and by what covers more area there than elsewhere" if self.shares else ""
         note = f"Found by {how}. Named by the place in the middle{named}."
         return of_clusters(label, note=note, names=() if self._found is None else self._found.names)
 

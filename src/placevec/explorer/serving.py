@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/words" or self.headers.get_content_type() != "application/json":
             self._send(404, b"not found", "text/plain")
         elif not length.isdigit() or len(length) > 9 or int(length) > MAX_BODY:
-            self._error(413, f"a request has at most {MAX_BODY:,} bytes")
+            self._error(413, f"a request must have at most {MAX_BODY:,} bytes")
         else:
             self._answer(self.rfile.read(int(length)))
 
@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         except UsageError as error:
             return self._error(400, str(error))
         except (ValueError, KeyError, TypeError, RecursionError):
-            return self._error(400, "a request is JSON with a text")
+            return self._error(400, "a request must be JSON with a text")
         try:
             with self.server.one_at_a_time:
                 found = self.server.answer(asked.strip())

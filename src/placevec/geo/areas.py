@@ -96,7 +96,9 @@ class Area:
         except ValueError:
             values = []
         if len(values) != 4:
-            raise AreaError(f"a bounding box is four numbers, west,south,east,north in degrees; got {text!r}")
+            raise AreaError(
+                f"a bounding box must be four numbers, west,south,east,north in degrees; got {text!r}"
+            )
         return cls(*values)
 
     @classmethod
@@ -109,7 +111,9 @@ class Area:
         if isinstance(box, str):
             return cls.parse(box)
         if len(box) != 4:
-            raise AreaError(f"a bounding box is four numbers, west, south, east, north in degrees; got {box}")
+            raise AreaError(
+                f"a bounding box must be four numbers, west, south, east, north in degrees; got {box}"
+            )
         return cls(*box)
 
     @classmethod

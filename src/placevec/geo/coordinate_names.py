@@ -36,7 +36,7 @@ def coordinate_pairs(there: Sequence[str], taken: Collection[str] = ()) -> list[
 
 
 def coordinate_columns(frame: Any) -> tuple[Any, Any]:
-    """The columns of a DataFrame that hold longitude and latitude; of several pairs, the one with most values.
+    """The columns of a DataFrame that hold longitude and latitude; of several pairs, the one with the most values.
 
     Raises:
         InputError: no column has a usual name.

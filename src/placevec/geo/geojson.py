@@ -114,7 +114,8 @@ def read_geojson(path: str | PathLike[str]) -> FeatureCollection:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise SourceError(
-            f"{path} has {size / 2**20:,.0f} MiB, and GeoJSON must be read whole: convert it, for example with ogr2ogr "
+            f"{path} has {size / 2**20:,.0f} MiB, and GeoJSON can only be read as a whole: convert it, for example "
+            f"with ogr2ogr "
             f"{path.stem}.parquet {path.name}"
         )
     try:
@@ -161,7 +162,7 @@ def _features(document: Any, path: Path) -> list[Feature]:
     """The features of a collection, a feature or a geometry."""
     if not isinstance(document, dict) or not isinstance(document.get("type"), str):
         esri = isinstance(document, dict) and ("geometryType" in document or "rings" in document)
-        what = "JSON of ArcGIS (ask for f=geojson)" if esri else "another JSON document"
+        what = "ArcGIS JSON (request f=geojson)" if esri else "another JSON document"
         raise SourceError(f"{path} is not GeoJSON: it is {what}")
     kind = document["type"]
     if kind == "FeatureCollection":
@@ -180,7 +181,7 @@ def _feature(item: Any, number: int, path: Path) -> Feature:
     try:
         check(item, {"geometry?": (dict, NONE), "properties?": (dict, NONE)}, f"feature {number}")
         if "geometry" not in item:
-            raise ValueError(f"feature {number}, geometry is missing")
+            raise ValueError(f"feature {number} has no geometry")
     except ValueError as error:
         raise SourceError(f"{path} is not GeoJSON: {error}") from error
     return Feature(item["geometry"], item.get("properties") or {}, item.get("id"))

@@ -120,7 +120,7 @@ def _of_geo(told: bytes, schema: pa.Schema, what: object) -> GeometryColumn:
     encoding = about["encoding"].lower()
     if name not in schema.names or encoding not in ("wkb", "wkt", *_DEPTHS):
         raise SourceError(
-            f"{what}: its geometry {name[:40]!r} is not there, or is not WKB, WKT or one of GeoArrow's "
+            f"{what}: its geometry {name[:40]!r} is missing, or is not WKB, WKT or one of GeoArrow's "
             f"{', '.join(_DEPTHS)}"
         )
     crs = about.get("crs")

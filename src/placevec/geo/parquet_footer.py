@@ -124,8 +124,8 @@ def read_footer(file: BinaryIO, path: object) -> Footer:
         raise ValueError("it does not end with the signature of Parquet")
     if length > MAX_FOOTER_BYTES:
         raise SourceError(
-            f"{path} has a footer of {length / 2**20:,.0f} MiB, more than {MAX_FOOTER_BYTES // 2**20}: leave columns "
-            "out, or write it with larger row groups"
+            f"{path} has a footer of {length / 2**20:,.0f} MiB, more than {MAX_FOOTER_BYTES // 2**20}: leave out "
+            f"columns, or write it with larger row groups"
         )
     file.seek(size - 8 - length)
     try:
@@ -172,7 +172,7 @@ def _leaves(elements: list[dict[int, Any]], path: object) -> tuple[Leaf, ...]:
     """The columns of a schema, which lies flat with the number of each one's children."""
     if len(elements) > 4 * MAX_COLUMNS or sum(5 not in one or not one[5] for one in elements) > MAX_COLUMNS:
         raise SourceError(
-            f"{path} has more than {MAX_COLUMNS:,} columns: leave out those that are not needed"
+            f"{path} has more than {MAX_COLUMNS:,} columns: leave out the columns that are not needed"
         )
     found: list[Leaf] = []
     open_groups: list[list[Any]] = [[elements[0][5], ()]]

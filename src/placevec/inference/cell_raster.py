@@ -74,11 +74,11 @@ def raster_of(dataset: Dataset, rows: Ints, *, resolution_m: float | None = None
     polygons = all(shape is not None and shape.geom_type.endswith("Polygon") for shape in shapes)
     if not polygons and laid["spacing_m"] is None:
         raise UsageError(
-            "these places are points, which fill no raster: write a .parquet table, or a dataset with cells"
+            "these places are points, which cannot fill a raster: write a .parquet table, or a dataset with cells"
         )
     if np.ptp(lonlat[:, 0]) > 180.0:
         raise InputError(
-            "places on both sides of the antimeridian fill no single raster: write a .parquet table"
+            "places on both sides of the antimeridian do not fit into one raster: write a .parquet table"
         )
     tiles = laid["zoom"] is not None and resolution_m is None
     middle = lonlat.mean(axis=0)

@@ -44,7 +44,7 @@ def embed_image(model: Model, path: str | Path, view: str | None = None) -> tupl
         had = (
             f"several: {', '.join(there)}; choose one with --view"
             if wanted
-            else f"none of {view or 'images'}"
+            else f"none for {view or 'images'}"
         )
         reads = "" if wanted else f", it reads {', '.join(model.views)}"
         raise UsageError(f"embedding an image needs a model with a view of images; this one has {had}{reads}")

@@ -39,7 +39,7 @@ def gallery_of(model: Model, lonlat: Floats | None = None) -> Embeddings:
     """
     if not model.bare:
         raise ModelError(
-            f"this model reads {', '.join(model.views)}: only coordinates can be found from vectors"
+            f"only coordinates can be found from vectors, but this model reads {', '.join(model.views)}"
         )
     path = None if model.path is None or lonlat is not None else model.path / GALLERY
     if path is not None and path.is_file():
@@ -75,11 +75,11 @@ def located(
     """
     asked = np.atleast_2d(np.asarray(vectors, np.float32))
     if gallery.provenance.model_hash != model.hash:
-        raise EmbeddingsError("the gallery holds vectors of another model: make it again with this one")
+        raise EmbeddingsError("the gallery holds vectors of another model: build it again with this model")
     if asked.shape[1] != model.dim or not np.isfinite(asked).all() or not asked.any(axis=1).all():
         raise InputError(f"vectors must be rows of {model.dim} finite numbers that are not all zero")
     if not 1 <= k <= len(gallery):
-        raise InputError(f"k must be 1 to {len(gallery):,}, the points of the gallery; got {k}")
+        raise InputError(f"k must be 1 to {len(gallery):,}, the number of points in the gallery; got {k}")
     similarity = _unit(asked) @ _unit(gallery.vectors).T
     best = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
     lonlat = gallery.lonlat[best].astype(np.float64)

@@ -149,7 +149,7 @@ def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None)
         )
     columns = tuple(_column(head, name) for name in classes)
     if len(set(columns)) < len(columns) or len(columns) > MAX_QUERIED_CLASSES:
-        raise UsageError(f"--class takes each class once, and at most {MAX_QUERIED_CLASSES} classes")
+        raise UsageError(f"--class takes each class only once, and at most {MAX_QUERIED_CLASSES} classes")
     names = tuple(head.classes[column] for column in columns)
     if head.kind == "presence":  # classes are independent: only these are computed
         return Question(

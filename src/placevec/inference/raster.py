@@ -85,7 +85,10 @@ def write_raster(
     bands = (*question.names, *(question.doubts if doubts else ()))
     with opened(path, _inputs(question, grid, land, bands), progress=progress) as job:
         if done := sum(1 for _ in job.work.glob("rows-*")):
-            progress.say(f"Note: continuing: {done} of {-(-grid.height // TILE)} strips were finished before")
+            progress.say(
+                f"Note: {done} of {-(-grid.height // TILE)} strips were already finished; continuing from "
+                f"there"
+            )
         lowest, highest = _write(question, grid, path, land, bands, job, progress)
         job.finish()
     return RasterReport(
@@ -205,7 +208,7 @@ def _tags(question: Question, bands: tuple[str, ...]) -> dict[str, str]:
     told = {
         "presence": "probability that the class is present, independent of other classes",
         "classes": "probability of the class, over all classes",
-        "number": "number, in the unit of the label",
+        "number": "value, in the unit of the label",
     }
     tags = {
         "VALUES": told[question.kind],

@@ -24,7 +24,7 @@ def embed_texts(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float32]
         had = f"several: {', '.join(views)}" if views else f"none, it reads {', '.join(model.views)}"
         raise UsageError(f"embedding words needs a model with one view of texts; this one has {had}")
     if any(not text.strip() for text in texts):
-        raise UsageError("a text to search with is empty")
+        raise UsageError("the text to search with is empty")
     ((name, spec),) = views.items()
     encoder = model.modules[model.readings[name].encoder]
     device = device_for(encoder)

@@ -148,7 +148,7 @@ def shares_of(model: Model, types: Sequence[str], shares: Mapping[str, float] | 
     given = _trained_shares(model) if isinstance(shares, str) else dict(shares)
     if isinstance(shares, str) and not given:
         raise UsageError(
-            "--shares training: this model does not know shares of types; give them, such as park=3,school=1"
+            "--shares training: this model did not record the shares of types; give them, such as park=3,school=1"
         )
     if not isinstance(shares, str) and (more := [name for name in given if name not in types]):
         raise UsageError(f"--shares: {more[0]!r} is not among --types {', '.join(types[:20])}")
@@ -159,7 +159,7 @@ def shares_of(model: Model, types: Sequence[str], shares: Mapping[str, float] | 
             trained = list(model.training["type_shares"])[:8] if isinstance(shares, str) else []
             known = f"was trained with {', '.join(trained)}" if trained else "is missing"
             raise UsageError(
-                f"--shares: that of {name!r} {'is unknown: the model ' if trained else ''}{known}; give"
+                f"--shares: the share of {name!r} {'is unknown: the model ' if trained else ''}{known}; give"
                 " the share of every type, such as park=3,school=1"
             )
         found.append(float(share))
@@ -188,8 +188,8 @@ def _untrained(model: Model, types: Sequence[str]) -> str:
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return (
         f"Note: {', '.join(map(repr, new[:5]))}{hint}{f' and {len(new) - 5} more' if len(new) > 5 else ''}"
-        f" {'is' if len(new) == 1 else 'are'} not among the types in training: any words get a nearest place, so look at"
-        " the results"
+        f" {'is' if len(new) == 1 else 'are'} not among the types in training: any words have a nearest place, so "
+        f"check the results"
     )
 
 
@@ -217,7 +217,7 @@ class TypedReport:
         """One line for the console."""
         told = ", ".join(f"{name} {count:,}" for name, count in list(self.types.items())[:6])
         more = f", and {len(self.types) - 6} more" if len(self.types) > 6 else ""
-        without = f" ({self.without:,} without an image are left out)" if self.without else ""
+        without = f" ({self.without:,} without an image were left out)" if self.without else ""
         return f"{self.rows:,} places{without}: {told}{more}"
 
 

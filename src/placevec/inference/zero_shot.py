@@ -106,7 +106,8 @@ def guessed(
     words = type_vectors(model, types, prompts=prompts, view=view)
     if images.ndim != 2 or images.shape[1] != words.shape[1]:
         raise UsageError(
-            f"vectors of shape {images.shape} were not made by this model, whose words have {words.shape[1]} components"
+            f"vectors of shape {images.shape} were not made by this model, whose text vectors have {words.shape[1]} "
+            f"dimensions"
         )
     return Guesses(tuple(types), _unit(images) @ words.T)
 

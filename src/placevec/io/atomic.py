@@ -107,7 +107,7 @@ def disk_advice(error: BaseException) -> str:
     """How to solve a `disk_problem`."""
     number = _disk_error_number(error)
     if number == errno.EFBIG:
-        return "this system lets files grow no larger (ulimit -f)"
+        return "the system does not allow larger files (ulimit -f)"
     return "make room and run the same command again" if number in _FULL else "choose another place"
 
 

@@ -40,7 +40,7 @@ def read_checkpoint(file: Path, *, sha256: str | None = None) -> Any:
     if sha256 is None:
         _require_plain_zip(file)
     elif sha256_of_file(file) != sha256:
-        raise ModelError(f"{file} is not the file that is known by this name: its SHA-256 is another")
+        raise ModelError(f"{file} is not the file known by this name: its SHA-256 differs")
     try:
         with torch.serialization.safe_globals(list(_NUMPY)):
             return torch.load(file, map_location="cpu", weights_only=True)

@@ -100,7 +100,7 @@ def read_sealed(path: Path) -> Any:
     content = parse_json(raw)
     if is_intact(raw) is False or (is_intact(raw) is None and isinstance(content, dict) and OWN in content):
         raise ValueError(
-            f"it is not as placevec wrote it; restore it, or delete its line {OWN!r} to accept the change"
+            f"it has changed since placevec wrote it; restore it, or delete its line {OWN!r} to accept the change"
         )
     return content
 
@@ -120,7 +120,7 @@ def changes(folder: Path, files: Mapping[str, str]) -> list[str]:
     present = [name for name in files if (folder / name).is_file()]
     found = sha256_of_files(folder, present)
     return [
-        f"{folder / name} is {'damaged: its content is not as it was written' if name in found else 'missing'}"
+        f"{folder / name} is {'damaged: its content has changed since it was written' if name in found else 'missing'}"
         for name, sha256 in sorted(files.items())
         if found.get(name) != sha256
     ]

@@ -38,12 +38,12 @@ def damage(path: Path) -> str | None:
     """Why a raster of placevec is not as it was written; None if it is. The whole file is verified."""
     marks = _marks(path)
     if not marks:
-        return "it has no checksum, or that is damaged"
+        return "its checksum is missing or damaged"
     _, whole, size = marks[0]
     if size != path.stat().st_size:
-        return "it has another size than when it was written"
+        return "its size has changed since it was written"
     found = crc32_with_holes(path, [at for at, _, _ in marks])
-    return None if found == whole else "its content is not as it was written"
+    return None if found == whole else "its content has changed since it was written"
 
 
 def _marks(path: Path) -> list[tuple[int, int, int]]:

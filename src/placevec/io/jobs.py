@@ -73,7 +73,7 @@ class Parts:
         found = self.get(name, files=False)
         if found is None:
             raise OutputError(
-                f"{self.folder / name} was damaged or removed meanwhile; run the same command again"
+                f"{self.folder / name} was damaged or removed in the meantime; run the same command again"
             )
         return found
 
@@ -121,7 +121,7 @@ class Job:
         """A complete part; None if there is none. A damaged one is reported, and must be made again."""
         found = self.parts.get(name)
         if found is None and (self.parts.folder / name).exists():
-            self.progress.say(f"Note: {name} of the unfinished work is damaged and will be made again")
+            self.progress.say(f"Note: {name} of the unfinished work is damaged and will be recreated")
         return found
 
     def put_json(self, name: str, content: Any, files: Iterable[Path] = ()) -> None:

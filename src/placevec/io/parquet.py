@@ -113,10 +113,10 @@ def damage(path: Path) -> str | None:
     assert mark is not None
     stored = mark[1][: 2 * _SUM]
     if int(stored[:8], 16) != _footer_sum(footer, mark):
-        return "its footer is not as it was written"
+        return "its footer has changed since it was written"
     at = start + mark.start(1)
     whole = crc32_with_holes(path, [at + 8])
-    return None if int(stored[8:], 16) == whole else "its content is not as it was written"
+    return None if int(stored[8:], 16) == whole else "its content has changed since it was written"
 
 
 def _require_footer(path: Path) -> None:

@@ -53,7 +53,7 @@ def model_card(
         *rows,
         "",
         *(
-            [f"Fused views: {_text(', '.join(fuse.views))}. Any subset of them works."]
+            [f"Fused views: {_text(', '.join(fuse.views))}. Any subset of them can be used."]
             if fuse is not None
             else []
         ),
@@ -102,10 +102,10 @@ def _use(bare: bool, predicts: bool) -> list[str]:
     if bare:
         judged = ["To evaluate its predictions: `placevec evaluate MODEL`."] if predicts else []
         return [
-            "Usage: `placevec embed MODEL POINTS.csv -o E.parquet`. Do not compare vectors of different models.",
+            "Usage: `placevec embed MODEL POINTS.csv -o E.parquet`. Do not compare vectors from different models.",
             *judged,
         ]
     return [
-        "Usage: `placevec embed MODEL DATASET -o E.parquet`. Do not compare vectors of different models.",
-        "To evaluate its vectors against baselines: `placevec evaluate E.parquet`.",
+        "Usage: `placevec embed MODEL DATASET -o E.parquet`. Do not compare vectors from different models.",
+        "To compare its vectors with baselines: `placevec evaluate E.parquet`.",
     ]

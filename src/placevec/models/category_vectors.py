@@ -45,7 +45,7 @@ def read_category_vectors(path: str | Path) -> tuple[tuple[str, ...], NDArray[np
     if path.suffix == ".parquet" and _VECTOR in open_table(path).names:
         vectors = _lists(path)
     if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
-        raise InputError(f"{path} needs a vector of finite numbers for each category")
+        raise InputError(f"{path} needs one vector of finite numbers per category")
     return names, vectors
 
 
@@ -55,7 +55,7 @@ def _lists(path: Path) -> NDArray[np.float32]:
     try:
         return np.asarray(column.to_pylist(), np.float32)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path} has no vectors of one length in the column {_VECTOR!r}") from error
+        raise InputError(f"{path} has no vectors of equal length in the column {_VECTOR!r}") from error
 
 
 def words_of(category: str) -> str:
@@ -115,7 +115,7 @@ def fill_categories(
         names, vectors = read_category_vectors(path)
     if vectors.shape[1] != encoder.category_dim:
         raise InputError(
-            f"the vectors of {path} have {vectors.shape[1]} components: add --category-dim {vectors.shape[1]}"
+            f"the vectors of {path} have {vectors.shape[1]} dimensions: add --category-dim {vectors.shape[1]}"
         )
     position = {name: at for at, name in enumerate(names)}
     found = [position.get(name, position.get(name.partition("/")[0], -1)) for name in channels]
@@ -130,7 +130,8 @@ def fill_categories(
     if own == len(channels):
         return []
     return [
-        f"{len(channels) - own:,} of {len(channels):,} categories have no vector in {path}, and get that of their group"
+        f"{len(channels) - own:,} of {len(channels):,} categories have no vector in {path} and get the vector of "
+        f"their group"
     ]
 
 
@@ -142,4 +143,4 @@ def _of_run(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         module = model.modules[reading.encoder]
         if isinstance(module, PoiCategories):
             return reading.spec.channels, module.table().detach().numpy()
-    raise ModelError(f"{path} has no vectors of categories: it is a run of another recipe")
+    raise ModelError(f"{path} has no category vectors: it is a run of another recipe")

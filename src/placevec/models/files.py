@@ -130,7 +130,8 @@ def build_parts(config: Mapping[str, Any]) -> tuple[dict[str, nn.Module], dict[s
     for entry in config["encoders"].values():
         if entry["type"] not in encoders.names():
             raise ModelError(
-                f"the model uses the encoder {entry['type']!r}, which no installed package has: install the package that "
+                f"the model uses the encoder {entry['type']!r}, which no installed package provides: install the "
+                f"package that "
                 "it was trained with"
             )
     modules = {
@@ -187,7 +188,7 @@ def read_weights(path: Path, config: Mapping[str, Any] | None = None) -> dict[st
             )
         tensors = read_tensors(path / WEIGHTS)
     except FileNotFoundError:
-        raise ModelError(f"{path} has no {WEIGHTS}: its training has not finished an epoch yet") from None
+        raise ModelError(f"{path} has no {WEIGHTS}: training has not finished an epoch yet") from None
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path / WEIGHTS} is damaged: {error}") from error
     return tensors
@@ -202,12 +203,12 @@ def damage(path: Path) -> list[str]:
     config = read_config(path)
     problems = []
     if OWN not in config and "card_sha256" in config:
-        problems.append(f"{path / CONFIG} has lost its checksum")
+        problems.append(f"{path / CONFIG} has no checksum")
     for file, hashes in ((WEIGHTS, config["weights_sha256"]), (CARD, config.get("card_sha256", []))):
         if not (path / file).is_file():
             problems.append(f"{path / file} is missing")
         elif hashes and atomic.sha256_of_file(path / file) not in hashes:
-            problems.append(f"{path / file} is damaged: its content is not as it was written")
+            problems.append(f"{path / file} is damaged: its content has changed since it was written")
     return problems
 
 

@@ -73,7 +73,7 @@ class Head(nn.Module):
         self.mean, self.deviation = float(mean), float(deviation)
         if not (math.isfinite(self.mean) and math.isfinite(self.deviation) and self.deviation > 0):
             raise ModelError(
-                f"a head for numbers needs a mean, and a deviation of more than 0; got {mean} and {deviation}"
+                f"a head for numbers needs a mean and a positive standard deviation; got {mean} and {deviation}"
             )
         self.linear = nn.Linear(self.dim, self.outputs, bias=kind != "presence" if bias is None else bias)
         self.reliability = from_config(reliability)

@@ -352,7 +352,7 @@ class Model:
         if numbers > MAX_NUMBERS:
             raise ModelError(
                 f"this model reads {spec.size_px:,} x {spec.size_px:,} pixels in {len(spec.channels)} channels of the "
-                f"view {name!r}, {numbers:,} numbers a place and more than {MAX_NUMBERS:,}: train it with a smaller "
+                f"view {name!r}, {numbers:,} values per place, more than {MAX_NUMBERS:,}: train it with a smaller "
                 "size_px"
             )
         return MAX_NUMBERS // numbers
@@ -558,7 +558,7 @@ class Model:
         head = self.head
         if head is None:
             raise ModelError(
-                "this model has no head, because it was trained without labels: it gives vectors only"
+                "this model has no head, because it was trained without labels: it only gives vectors"
             )
         return _joined((head.answers(z) for z in self._lonlat_vectors(lonlat, year, order)), head.outputs)
 

@@ -131,8 +131,8 @@ def start_from(
     loaded = sum(own[name].numel() for name in taken)
     if loaded < _MIN_SHARE * total:
         raise ModelError(
-            f"--init {source}: only {loaded:,} of {total:,} weights fit {encoders.name_of(encoder)}; it is of another "
-            "network, which you can choose with --encoder"
+            f"--init {source}: only {loaded:,} of {total:,} weights fit {encoders.name_of(encoder)}; they belong to "
+            f"another network, which you can choose with --encoder"
         )
     encoder.load_state_dict({**own, **taken})
     unused = len(found.tensors) - len(set(given) & set(taken))
@@ -141,7 +141,7 @@ def start_from(
         for name, at in zip(inputs, mapping, strict=True)
     )
     return (
-        f"--init {found.name}: {loaded:,} of {total:,} weights taken"
+        f"--init {found.name}: {loaded:,} of {total:,} weights used"
         + (f"; bands: {bands}" if first in taken and names else "")
         + (f"; new: {', '.join(fresh[:6])}{' and more' if len(fresh) > 6 else ''}" if fresh else "")
         + (f"; {unused} of its tensors left out" if unused else "")
@@ -200,7 +200,7 @@ def _of_hub(name: str) -> Source:
     except Exception as error:  # of the network, of the hub, or there is no such file
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
-            f"--init {name}: no file or folder, and the Hugging Face hub gives no model.safetensors of that name"
+            f"--init {name}: no file or folder, and the Hugging Face hub has no model.safetensors under that name"
             f" ({reason[0][:200]})"
         ) from error
     return Source(name, tensors_in(read_tensors(path), path))

@@ -149,14 +149,16 @@ def described(
 
     >>> described("Share of units dropped", 0.5, limits={"min": 0, "below": 1})
     'Share of units dropped (default 0.5; at least 0, less than 1)'
-    >>> described("Side of a block, meters (default: by the extent)", None, limits={"above": 0})
-    'Side of a block, meters (default: by the extent; more than 0)'
-    >>> described("Optimizer (adam as founded)", "adamw", ("adamw", "adam"))
-    'Optimizer: adamw, adam (default adamw; adam as founded)'
+    >>> described("Side of a block, meters (default: depends on the extent)", None, limits={"above": 0})
+    'Side of a block, meters (default: depends on the extent; more than 0)'
+    >>> described("Optimizer (adam as published)", "adamw", ("adamw", "adam"))
+    'Optimizer: adamw, adam (default adamw; adam as published)'
+    >>> described("Index: hnsw needs an extra", "exact", ("exact", "hnsw"))
+    'Index: hnsw needs an extra. One of: exact, hnsw (default exact)'
     """
     head, bracket, remark = help.rpartition(" (") if help.endswith(")") else (help, "", "")
     if choices:
-        head = f"{head}: {', '.join(choices)}"
+        head += f"{'. One of' if ':' in head or ';' in head else ''}: {', '.join(choices)}"
     shown = None if default is False else default_of(default)
     told = bool(bracket) and remark.startswith("default")
     remarks = [remark[:-1] if told else "" if shown is None else f"default {shown}", range_of(limits or {})]

@@ -30,12 +30,12 @@ class CellOptions(MapOptions, AerialOptions):
     GROUP: ClassVar[str] = "Map"
 
     pois: Path | None = option(
-        None, "Table of points of interest with coordinates (default: those of the extract)", group=_POIS
+        None, "Table of points of interest with coordinates (default: the points of the extract)", group=_POIS
     )
     category: str | None = option(
         None, "Column of --pois with categories (default: category, type, class or kind)", group=_POIS
     )
-    group: str | None = option(None, "Column of --pois with the group of each category", group=_POIS)
+    group: str | None = option(None, "Column of --pois with the groups of categories", group=_POIS)
     poi_groups: str = option(
         "topics",
         "Groups of categories (topics: food, shops, ... or --group; keys: amenity, shop, ... of OpenStreetMap; or"
@@ -44,33 +44,35 @@ class CellOptions(MapOptions, AerialOptions):
     )
     min_pois: int = option(
         5,
-        "Minimum number of points of a category; categories with fewer are replaced by their group",
+        "Minimum number of points per category; rarer categories are replaced by their group",
         group=_POIS,
         min=1,
     )
     poi_size_m: float | None = option(
         None,
-        "Side of the square of points around a place, meters (default: its polygon, else the size of the place)",
+        "Side of the square around a place within which points are counted, meters (default: the place's polygon, or "
+        "else its size)",
         group=_POIS,
         above=0,
     )
 
     size_m: float | None = option(
         None,
-        "Side of a place, meters (default: of polygons and H3 cells, of a square of their mean area; of --spacing without"
-        " a map, the spacing; else 200)",
+        "Side of a place, meters (default: for polygons and H3 cells, the side of a square with their mean area; for "
+        "--spacing without a map, the spacing; otherwise 200)",
         group="Places",
         above=0,
     )
     chip_folder: Path | None = option(
         None,
-        "Folder of the original MMGR, cells without coordinates: NAME_img/ID.png or .jpg, NAME_emb/ID.tensor,"
+        "Folder in the layout of the original MMGR, whose cells have no coordinates: NAME_img/ID.png or .jpg, "
+        "NAME_emb/ID.tensor,"
         " NAME_edge/ID.tensor",
         group=AerialOptions.GROUP,
     )
     h3: int | None = option(
         None,
-        "Resolution of H3 cells of an area, as places of a new dataset without a map",
+        "Resolution of the H3 cells of the area, which become the places of a new dataset without a map",
         group="Places",
         min=0,
         max=15,
@@ -81,10 +83,10 @@ class CellOptions(MapOptions, AerialOptions):
         if self.chip_folder is not None and (
             _sources(self) or _lays_out(self) or self.has_images or self.pois is not None
         ):
-            raise UsageError("--chip-folder holds cells, images and points of its own: give no others")
+            raise UsageError("--chip-folder has its own cells, images and points: do not give others")
         if self.h3 is not None and _sources(self):
             raise UsageError(
-                "--h3 makes cells without a map: prepare them first, then add a map with the same --out"
+                "--h3 creates cells without a map: prepare them first, then add a map with the same --out"
             )
 
 
@@ -165,7 +167,7 @@ def _forget_places(out: Path, progress: Progress) -> None:
     views = Dataset.open(out).manifest["views"]
     if views:
         progress.say(
-            f"Note: {out} keeps what is done ({', '.join(views)}): the corrected command adds the rest"
+            f"Note: {out} keeps what is finished ({', '.join(views)}): the corrected command adds the rest"
         )
         return
     for path in out.iterdir():

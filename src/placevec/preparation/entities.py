@@ -38,7 +38,7 @@ from placevec.sources.osm.extracts import Extract, resolve_extract
 from placevec.sources.osm.reader import read_header
 
 KIND = "entities"
-OUTSIDE = "entities outside of the area"
+OUTSIDE = "entities outside the area"
 _METHOD = 1
 """Raised whenever the same inputs would give other entities or texts."""
 _NOTE = "entities.part"
@@ -110,13 +110,13 @@ def _added(dataset: Dataset, job: _Job, created: str) -> Dataset:
     if not inside.any():
         west, south, east, north = job.area.bounds
         raise AreaError(
-            f"{dataset.path}: its places lie elsewhere: none of {len(lonlat):,} is in {job.extract.name}, of which "
+            f"{dataset.path}: its places are elsewhere: none of {len(lonlat):,} is in {job.extract.name}, of which "
             f"{west:g},{south:g},{east:g},{north:g} (west,south,east,north) is read; the first is lon={lonlat[0, 0]:g}, "
             f"lat={lonlat[0, 1]:g}"
         )
     if not inside.all():
         job.progress.say(
-            f"Note: {int((~inside).sum()):,} of {len(inside):,} places lie outside of the area read"
+            f"Note: {int((~inside).sum()):,} of {len(inside):,} places are outside the area read"
         )
 
     def write(folder: Path) -> Joining:
@@ -179,7 +179,7 @@ class _Job:
         if not kept:
             raise DatasetError(
                 f"{self.extract.name} holds no entity in the area: of {report.objects:,} objects with a name and a type, "
-                f"{outside:,} entities lie outside; set another table of types with --types"
+                f"{outside:,} entities are outside; choose another table of types with --types"
             )
         report.problems[OUTSIDE] += outside
         about = {**report.as_dict(), "entities": kept}

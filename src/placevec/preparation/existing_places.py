@@ -64,9 +64,9 @@ def refuse_others(
             what = (
                 f"{wrong:,} of {len(at):,} in {places} have an unknown ID"
                 if wrong
-                else f"{int(apart.sum()):,} of {len(at):,} in {places} have another location"
+                else f"{int(apart.sum()):,} of {len(at):,} in {places} have a different location"
                 if apart.any()
-                else f"{places} has {len(at):,} of its {len(dataset):,}"
+                else f"{places} has {len(at):,} of its {len(dataset):,} places"
             )
             raise DatasetError(
                 f"{dataset.path}: its places do not match: {what}; remove --places, or choose another --out"

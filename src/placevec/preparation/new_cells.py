@@ -82,7 +82,7 @@ def lay_out(
         assert area is not None
         laid, notes = _of_area(area, spacing_m, zoom, h3, size_m), []
     if len(laid) == 0:
-        raise AreaError("the area has no cell: choose a larger one, or smaller cells")
+        raise AreaError("the area has no cell: choose a larger area, or smaller cells")
     source = {"kind": KIND, "name": "cells", "attribution": "", "sha256": inputs["places"]}
     return write_dataset(
         out, name=places.stem if places is not None else "cells", area=area, places=laid, names=None,

@@ -84,7 +84,7 @@ class PlaceOptions(Options):
     GROUP: ClassVar[str] = "Places"
 
     spacing: float | None = option(
-        None, "Distance of places on a grid, meters (instead of map tiles)", above=0
+        None, "Distance between places on a grid, meters (instead of map tiles)", above=0
     )
     places: Path | None = option(None, "Table of places, points or polygons: CSV, Parquet or GeoJSON")
     size_m: float | None = option(
@@ -100,7 +100,7 @@ class ExtractOptions(Options):
     GROUP: ClassVar[str] = "OpenStreetMap extract"
 
     osm: Path | None = option(
-        None, "Extract: .osm.pbf, .osm, .osm.gz or .osm.bz2 (with ready tiles, it adds labels)"
+        None, "Extract: .osm.pbf, .osm, .osm.gz or .osm.bz2 (together with existing tiles, it adds labels)"
     )
     osm_name: str | None = option(
         None, "Name of an extract to download, such as Monaco (helsinki-center is included)"
@@ -112,28 +112,32 @@ class ExtractOptions(Options):
 class TileFolderOptions(Options):
     """Tiles that already exist."""
 
-    GROUP: ClassVar[str] = "Ready tiles"
+    GROUP: ClassVar[str] = "Existing tiles"
 
     tile_folder: Path | None = option(
         None, "Folder of tiles: LAYER/z/x/y.png (masks), tile_z_x_y.png or z/x/y.png (colors)"
     )
     mbtiles: tuple[Path, ...] = option(
-        (), "MBTiles file of colors; repeated, or a folder of files, one layer each"
+        (),
+        "MBTiles file of color tiles; if the option is repeated, or names a folder of files, each file is one "
+        "layer",
     )
     threshold: int | None = option(
         None,
-        "Minimum contrast of a set pixel to the background (default: detected)",
+        "Minimum contrast with the background for a pixel to count as set (default: detected)",
         min=1,
         max=255,
     )
     background: str = option(
         "auto", "Background of layers (auto, white, black or transparent; for single layers LAYER=KIND,...)"
     )
-    require_all_layers: bool = option(False, "Use only tiles that every layer has as places")
-    keep_gray: bool = option(False, "Keep the shades of layers, 8 bits per pixel, instead of a threshold")
+    require_all_layers: bool = option(False, "Use as places only the tiles that exist in every layer")
+    keep_gray: bool = option(
+        False, "Keep the gray levels of layers, at 8 bits per pixel, instead of thresholding them"
+    )
     scheme: Rows = option(
         "auto",
-        "Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: from metadata files)",
+        "Numbering of tile rows (xyz: from the north; tms: from the south; auto: from metadata files)",
     )
 
 
@@ -160,16 +164,15 @@ class TileServerOptions(Options):
     )
     connections: int | None = option(
         None,
-        "Simultaneous connections to the server (default 2 on the internet, 8 for your own)",
+        "Simultaneous connections to the server (default 2 for a server on the internet, 8 for one on your own "
+        "machine or network)",
         min=1,
         max=64,
     )
     max_failed: float = option(
         0.05, "Maximum share of tiles that are missing, corrupt or failed", min=0, max=1
     )
-    attribution: str | None = option(
-        None, "Attribution that the tiles require (default: that of OpenStreetMap)"
-    )
+    attribution: str | None = option(None, "Attribution that the tiles require (default: OpenStreetMap's)")
     refresh_tiles: bool = option(False, "Ask the server again about cached tiles")
 
 
@@ -183,8 +186,8 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
 
     GROUP: ClassVar[str] = "Map"
 
-    zoom: int | None = option(None, "Zoom of the stored pixels (default 17, or that of the tiles)")
-    workers: int = option(1, "Processes for drawing", min=1)
+    zoom: int | None = option(None, "Zoom at which the map is stored (default 17, or that of the tiles)")
+    workers: int = option(1, "Number of processes that draw the map", min=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -201,7 +204,7 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
         if source not in ("tiles", "server_ip"):
             self._refuse(TileServerOptions, "applies to tile servers: it needs --tiles or --server-ip")
         if source not in ("tile_folder", "mbtiles"):
-            self._refuse(TileFolderOptions, "applies to ready tiles: it needs --tile-folder or --mbtiles")
+            self._refuse(TileFolderOptions, "applies to existing tiles: it needs --tile-folder or --mbtiles")
         if source != "osm" and self.layers is not None:
             raise UsageError("--layers applies to drawing an OpenStreetMap extract, not to tiles")
         if self.tiles is not None and self._named("server_port", "server_path"):

@@ -255,7 +255,7 @@ def check_count(area: Area, zoom: int, spacing_m: float | None) -> None:
         count, what = round(count * (side / spacing_m) ** 2), f"places {spacing_m:g} m apart"
     if count > MAX_PLACES:
         raise AreaError(
-            f"the area has {count:,} {what}, more than {MAX_PLACES:,}: choose a smaller one with --bbox "
+            f"the area has {count:,} {what}, more than {MAX_PLACES:,}: choose a smaller area with --bbox "
             "west,south,east,north (west > east crosses the antimeridian), or larger places"
         )
 

@@ -43,7 +43,9 @@ def read_groups(path: str | Path) -> dict[str, str]:
                 f'{path}: {group} must be a list of categories, such as {group} = ["cafe", "bar"]'
             )
         if not group.strip() or "/" in group:
-            raise InputError(f"{path}: the name of a group must not be empty or have a slash; got {group!r}")
+            raise InputError(
+                f"{path}: the name of a group must not be empty or contain a slash; got {group!r}"
+            )
         for category in categories:
             if found.setdefault(category.strip(), group) != group:
                 raise InputError(
@@ -71,7 +73,7 @@ def regrouped(pois: pd.DataFrame, groups: str | Path, *, of_osm: bool) -> tuple[
     """
     if str(groups) == KEYS:
         if not of_osm:
-            raise UsageError("--poi-groups keys are those of OpenStreetMap; a table has --group COLUMN")
+            raise UsageError("--poi-groups keys applies to OpenStreetMap; for a table, use --group COLUMN")
         found = pois["key"].astype(object).where(pois["group"].notna(), None)
         return pois.assign(group=found), []
     known = read_groups(groups)
@@ -81,9 +83,11 @@ def regrouped(pois: pd.DataFrame, groups: str | Path, *, of_osm: bool) -> tuple[
         np.count_nonzero((rows["group"] != "").to_numpy() & np.array([one is None for one in chosen], bool))
     )
     if all(one is None for one in chosen):
-        raise SourceError(f"no point of interest is of a category in {groups}, such as {next(iter(known))!r}")
+        raise SourceError(
+            f"no point of interest has a category that is in {groups}, such as {next(iter(known))!r}"
+        )
     notes = [
-        f"{left:,} of {int((rows['group'] != '').sum()):,} points are in no group of {Path(groups).name}"
+        f"{left:,} of {int((rows['group'] != '').sum()):,} points are not in any group of {Path(groups).name}"
     ]
     return pois.assign(group=np.array(chosen, object)), notes if left else []
 

@@ -103,7 +103,7 @@ def add_pois(
         spec = ViewSpec(NAME, KIND, channels, values, size_m=side, rules=rules)
         points = int(pois["group"].notna().sum())
         return Joining(
-            f"{points:,} points of interest of {len(channels)} categories", files, sources,
+            f"{points:,} points of interest in {len(channels)} categories", files, sources,
             views={NAME: {"spec": spec.as_dict(), "files": [file]}},
         )  # fmt: skip
 
@@ -161,7 +161,7 @@ def check_table(table: str | Path, category: str | None, group: str | None) -> s
     found = category or next((name for name in names if str(name).lower() in _CATEGORY_NAMES), None)
     if found is None:
         raise SourceError(
-            f"{table} has no column of categories: name it with --category; it has {', '.join(names)}"
+            f"{table} has no column of categories: give it with --category; it has {', '.join(names)}"
         )
     for name in filter(None, (found, group)):
         if name not in names:
@@ -199,7 +199,7 @@ def _write_table(
     counted = {
         "without coordinates": int((~located).sum()),
         "without a category": int((located & ~named).sum()),
-        "outside of the area of the dataset": int((kept & ~inside).sum()),
+        "outside the area of the dataset": int((kept & ~inside).sum()),
         "at the same coordinates with the same category as another one": int(twice.sum()),
     }
     lost = [

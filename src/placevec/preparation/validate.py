@@ -179,7 +179,7 @@ def _tiles(path: Path, zoom: int | None, scheme: str, found: Validation, progres
         )
         if mask and means[number] > 0.5:
             found.notes.append(
-                f"{means[number]:.0%} of {name} is set: check whether its background is {mask.called}"
+                f"{means[number]:.0%} of {name} is set: check whether its background is really {mask.called}"
             )
     if failed:
         first = next(iter(reader.damaged.values()))
@@ -189,7 +189,9 @@ def _tiles(path: Path, zoom: int | None, scheme: str, found: Validation, progres
         shape = [min(BATCH, read), len(reading.channels), TILE_PX, TILE_PX]
         found.batch = {role: list(shape) for role in ("anchor", "positive", "negative")}
         if max(np.ptp(every[:, 0]), np.ptp(every[:, 1])) <= FAR_TILES:
-            found.notes.append(f"no two tiles are more than {FAR_TILES} apart, as the original negatives are")
+            found.notes.append(
+                f"no two tiles are more than {FAR_TILES} apart, as the original negatives must be"
+            )
 
 
 def _dataset(path: Path, found: Validation) -> None:
@@ -247,7 +249,7 @@ def _entities(dataset: Dataset, found: Validation) -> None:
     }  # fmt: skip
     ids = read_entities(path, ["entity_id"])["entity_id"]
     if (twice := about.count - pc.count_distinct(ids).as_py()) > 0:
-        found.problems.append(f"{path} is damaged: {twice:,} entities have the id of another")
+        found.problems.append(f"{path} is damaged: {twice:,} entities share the ID of another")
     if unnamed := about.count - about.named:
         found.notes.append(f"{unnamed:,} of {about.count:,} entities have no name, only a Wikidata item")
 
@@ -265,7 +267,7 @@ def _labels(dataset: Dataset, found: Validation) -> None:
     if not labels.known[rows["train"]].any():
         found.problems.append("no training place has a label")
     if not len(rows["validation"]) and labels.split is not None:
-        found.notes.append("the split has no validation set: training holds out blocks")
+        found.notes.append("the split has no validation set: training will hold out blocks")
     if labels.kind == "classes":
         seen = np.zeros(len(labels.classes), bool)
         seen[labels.values[rows["train"]][labels.known[rows["train"]]]] = True

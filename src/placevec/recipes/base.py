@@ -25,11 +25,13 @@ class RunOptions(Options):
 
     GROUP: ClassVar[str] = "Run"
 
-    preset: str = option("default", "Preset of options")
+    preset: str = option("default", "Preset of options (default: the preset `default`)")
     validation: tuple[Path, ...] = option(
         (), "Dataset for validation, instead of held-out blocks (may be repeated)"
     )
-    projector: int = option(500, "Places in TensorBoard's projector, drawn at random (0 disables it)", min=0)
+    projector: int = option(
+        500, "Number of places shown in TensorBoard's projector, drawn at random (0 disables it)", min=0
+    )
 
 
 Given = Mapping[str, Any]

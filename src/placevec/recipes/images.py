@@ -60,9 +60,9 @@ def check_range(view: View, rows: Ints, full_scale: float) -> None:
             known[:: max(1, len(known) // 1_000_000)], torch.tensor([0.01, 0.99])
         ).tolist()
         raise InputError(
-            f"{cut:.0%} of the numbers of {view.spec.name!r} lie outside of what the encoder reads, 0 to "
-            f"{MAX_REFLECTANCE * full_scale:g}: nearly all are {low:g} to {high:g}. Set --full-scale to the number that "
-            "stands for white, or prepare the images scaled (--aerial-values scaled)"
+            f"{cut:.0%} of the pixel values of {view.spec.name!r} are outside the range that the encoder reads, 0 to "
+            f"{MAX_REFLECTANCE * full_scale:g}: nearly all are {low:g} to {high:g}. Set --full-scale to the pixel "
+            f"value that stands for white, or prepare the images scaled (--aerial-values scaled)"
         )
 
 

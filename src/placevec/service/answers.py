@@ -87,7 +87,7 @@ def search(
     metric = asked.metric or state.settings.metric
     if backend != "exact" and metric != state.settings.metric:
         raise UsageError(
-            f"the index compares by {state.settings.metric}: ask for exact search to compare by {metric}"
+            f"the index compares by {state.settings.metric}: request exact search to compare by {metric}"
         )
     notes: list[str] = []
     if kind == "name":

@@ -46,7 +46,8 @@ from placevec.service.worker import Service, Vectors, has_words
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": meaning}
     for status, meaning in (
-        (400, "It cannot be answered"), (401, "A token is missing"), (403, "Another host or site"), (404, "Unknown"),
+        (400, "The request cannot be answered"), (401, "A token is missing"), (403, "Another host or "
+        "site"), (404, "Unknown"),
         (408, "Too slow"), (413, "Too large"), (415, "Another media type"), (422, "Invalid"), (429, "Too often"),
         (500, "A bug"), (503, "Too much at once"),
     )
@@ -117,7 +118,7 @@ def _add_errors(app: FastAPI) -> None:
 
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         print(f"placevec: unexpected {type(error).__name__}: {str(error)[:300]}", file=sys.stderr)
-        return JSONResponse({"error": "internal error; the service reports it on its standard error"}, 500)
+        return JSONResponse({"error": "internal error; the service prints it to standard error"}, 500)
 
     @app.exception_handler(PlacevecError)
     async def wrong(_: Request, error: PlacevecError) -> JSONResponse:
@@ -125,7 +126,9 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(BusyError)
     async def busy(_: Request, __: BusyError) -> JSONResponse:
-        return JSONResponse({"error": "too much waits for the model"}, 503, {"retry-after": "1"})
+        return JSONResponse(
+            {"error": "too many requests are waiting for the model"}, 503, {"retry-after": "1"}
+        )
 
     @app.exception_handler(HTTPException)
     async def known(_: Request, error: HTTPException) -> JSONResponse:
@@ -247,7 +250,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
     @app.get(
         "/tiles/{z}/{x}/{y}",
-        summary="A tile in colors of vectors or predictions",
+        summary="A tile in the colors of vectors or predictions",
         response_class=Png,
         **answers_of,
     )
@@ -264,10 +267,10 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     ) -> Response:
         row = y.removesuffix(".png")
         if not row.isascii() or not row.isdigit() or len(row) > 9:
-            raise HTTPException(404, "a tile is /tiles/z/x/y")
+            raise HTTPException(404, "a tile has the address /tiles/z/x/y")
         drawing.check_tile(z, x, int(row))
         if show == "vectors" and (of_class is not None or year is not None):
-            raise UsageError("class and year are of show=predictions")
+            raise UsageError("class and year apply to show=predictions")
         wanted = (show, of_class, year)
         # a model is asked by one thread at a time
         executor = service.model_thread if show == "predictions" else service.threads
@@ -289,13 +292,13 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         text, _ = await service.in_thread(service.page, service.state)
         return Response(text, media_type="text/html; charset=utf-8")
 
-    @app.post("/words", summary="How far the places of the explorer stand out for words", **answers_of)
+    @app.post("/words", summary="How far the explorer's places stand out for given words", **answers_of)
     async def words(asked: WordsQuery) -> dict[str, Any]:
         from placevec.explorer.words import WordQuery
 
         state = service.state
         if not has_words(state):
-            raise UsageError("the model has no words")
+            raise UsageError("the model reads no words")
         _, drawn = await service.in_thread(service.page, state)
         vector = (await service.texts((state, drawn.emb), [asked.text]))[0]
         found: dict[str, Any] = await service.in_thread(drawn.in_words, WordQuery(asked.text, vector))

@@ -161,7 +161,7 @@ class Client:
             reply = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise PlacevecError(
-                f"the service at {self._http.base_url} does not answer: {type(error).__name__} {error}"
+                f"the service at {self._http.base_url} does not respond: {type(error).__name__} {error}"
             ) from error
         if reply.is_success:
             return reply
@@ -171,7 +171,7 @@ class Client:
             message = f"status {reply.status_code}"
         if reply.status_code in (400, 404, 413, 415, 422):
             raise InputError(message)
-        raise PlacevecError(f"the service answers: {message}")
+        raise PlacevecError(f"the service responded: {message}")
 
 
 def _npy(points: NDArray[np.float64]) -> bytes:
@@ -188,5 +188,5 @@ def _array(content: bytes) -> NDArray[np.float32]:
     try:
         found: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, OSError) as error:
-        raise PlacevecError(f"the service sent no array: {error}") from error
+        raise PlacevecError(f"the service did not return an array: {error}") from error
     return found

@@ -21,7 +21,7 @@ STATUSES = (200, 304, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the buckets of a request's duration, seconds."""
 KINDS = {
-    "batches": "Calls of the model for points and texts",
+    "batches": "Calls to the model for points and texts",
     "embedded": "Points, places, texts and images that were embedded",
     "reloads": "Models and vectors that replaced earlier ones",
     "failed_reloads": "Changed files that could not be used",

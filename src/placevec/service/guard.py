@@ -131,9 +131,9 @@ class Guard:
             if len(named) != 1 or named[0] not in self.hosts:
                 raise RefusedError(403, "this host is not served here: allow its name with --allow-host")
             if any(one not in self.origins for one in origins):
-                raise RefusedError(403, "pages of other sites may not ask")
+                raise RefusedError(403, "pages of other sites may not send requests")
         elif b"origin" in headers and headers[b"origin"].partition(b"://")[2] != headers.get(b"host"):
-            raise RefusedError(403, "pages of other sites may not ask")
+            raise RefusedError(403, "pages of other sites may not send requests")
         client = str((scope.get("client") or ("",))[0])
         if self.settings.digests and scope["path"] not in _OPEN:
             digest = digest_of(_token(headers.get(b"authorization", b"")))
@@ -153,7 +153,7 @@ class Guard:
         if text is None:
             return None
         if not text.isdigit() or len(text) > 15 or int(text) > self.settings.max_body:
-            raise RefusedError(413, f"a request has at most {self.settings.max_body:,} bytes")
+            raise RefusedError(413, f"a request must have at most {self.settings.max_body:,} bytes")
         return int(text)
 
     async def _body(self, receive: Receive) -> bytes:
@@ -168,7 +168,9 @@ class Guard:
                     part = message.get("body", b"")
                     size += len(part)
                     if size > self.settings.max_body:
-                        raise RefusedError(413, f"a request has at most {self.settings.max_body:,} bytes")
+                        raise RefusedError(
+                            413, f"a request must have at most {self.settings.max_body:,} bytes"
+                        )
                     parts.append(part)
                     if not message.get("more_body"):
                         return b"".join(parts)

@@ -81,7 +81,9 @@ class Embedded(BaseModel):
 class SimilarQuery(_Asked):
     """A search. Exactly one query: place, lon and lat, tile, name, text, or like (with unlike)."""
 
-    table: Annotated[Name | None, Field(description="Name of the file of vectors, without its ending")] = None
+    table: Annotated[Name | None, Field(description="Name of the file of vectors, without its extension")] = (
+        None
+    )
     view: Annotated[Name | None, Field(description="View whose vectors are searched")] = None
     place: PlaceId | None = None
     lon: Lon | None = None
@@ -92,7 +94,7 @@ class SimilarQuery(_Asked):
     like: Annotated[list[PlaceId], Field(max_length=1_000)] = []
     unlike: Annotated[list[PlaceId], Field(max_length=1_000)] = []
     k: Annotated[int, Field(ge=1, le=10_000, description="Number of results")] = 10
-    threshold: Annotated[Number | None, Field(description="Largest distance of a result")] = None
+    threshold: Annotated[Number | None, Field(description="Maximum distance of a result")] = None
     metric: Annotated[Metric | None, Field(description="Distance between vectors")] = None
     bbox: Annotated[
         str | None, Field(max_length=200, description="west,south,east,north in degrees", examples=["24.9,60.1,25,60.2"])
@@ -101,9 +103,12 @@ class SimilarQuery(_Asked):
         list[Condition], Field(max_length=20, description="Conditions on columns, such as name~park")
     ] = []
     min_distance_m: Annotated[
-        float | None, Field(ge=0, le=1e7, allow_inf_nan=False, description="Distance between results, meters")
+        float | None,
+        Field(ge=0, le=1e7, allow_inf_nan=False, description="Minimum distance between results, meters"),
     ] = None
-    quality: Annotated[int | None, Field(ge=-1, le=1_000_000, description="Candidates of an index")] = None
+    quality: Annotated[
+        int | None, Field(ge=-1, le=1_000_000, description="Number of candidates that the index examines")
+    ] = None
     exact: Annotated[bool, Field(description="Compare all vectors, whatever the index")] = False
     z: Annotated[bool, Field(description="Say how far each result stands out from all places")] = False
 

@@ -60,19 +60,21 @@ def serve(
         host: Address to listen on.
         port: Port to listen on (0 picks a free port).
         allow_host: Additional host names to accept, separated by commas, such as a proxy's.
-        token_file: File with one token per line, one of which requests must bring (default: the environment variable
-            PLACEVEC_TOKEN, if it is set; else none is asked for).
+        token_file: File with one token per line; requests must carry one of them (default: PLACEVEC_TOKEN if set;
+            otherwise no token is required).
         dataset: Dataset to embed points and places from, if it has moved.
         columns: Table with place_id and further columns to filter by.
-        backend: Index to search with; all but exact may miss some places; the index is built once and saved next to the
-            table.
+        backend: Index to search
+            with (the others may miss places; built once and saved next to the table).
         metric: Distance between vectors.
-        workers: Processes; they share the vectors, which are then kept beside the table as numpy arrays.
-        rate: Requests per second of one client (0 disables the limit).
+        workers: Number of processes; they share the vectors, which are then also stored next to the table as NumPy
+            arrays.
+        rate: Maximum number of requests per second from one client (0 disables the limit).
         max_body_mb: Maximum size of a request, megabytes.
-        max_connections: Maximum number of connections of a process.
-        reload_s: Seconds between checks for changed files of model and vectors (0 disables them).
-        drain_s: Seconds in which requests that have begun may finish when the service is stopped.
+        max_connections: Maximum number of connections per process.
+        reload_s: Seconds between checks whether the files of the model and the vectors have changed (0 disables the
+            checks).
+        drain_s: Seconds that requests in progress have to finish when the service is stopped.
         started: Called with the address once it is served.
         progress: Receives progress reports.
 
@@ -86,10 +88,11 @@ def serve(
     if not _loopback(host):
         if not digests:
             raise UsageError(
-                f"at {host} other machines could ask: give --token-file FILE or set {TOKEN}, or leave out --host"
+                f"at {host}, other machines can reach the service: give --token-file FILE or set {TOKEN}, or leave "
+                f"out --host"
             )
         if not allow_host and _any_address(host):
-            raise UsageError(f"{host} is every address: name those that are used with --allow-host")
+            raise UsageError(f"{host} means every address: give the host names in use with --allow-host")
     listening = _listen(host, port)
     bound = int(listening.getsockname()[1])
     with listening, contextlib.ExitStack() as stack:

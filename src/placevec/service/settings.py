@@ -92,8 +92,8 @@ def _checked(tokens: Iterable[str], where: str) -> tuple[bytes, ...]:
     for number, token in enumerate(tokens, 1):
         if len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
             raise UsageError(
-                f"token {number} in {where} must have at least {MIN_TOKEN} letters, digits or signs of ASCII, such as"
-                " those of: openssl rand -hex 32"
+                f"token {number} in {where} must have at least {MIN_TOKEN} ASCII letters, digits or signs, for "
+                f"example from: openssl rand -hex 32"
             )
         found.append(digest_of(token))
     return tuple(found)

@@ -106,7 +106,7 @@ class State:
             raise UsageError(
                 "this model was trained with dates: give a year, a fraction from 0 to 1"
                 if self.seasonal
-                else "this model was trained without dates: give no year"
+                else "this model was trained without dates: do not give a year"
             )
         if self.model.bare and len(self.model.readings) == 1:
             return self.model.embed_lonlat(lonlat, years)
@@ -119,7 +119,9 @@ class State:
         views = self.model.fuse.views if view == FUSED and self.model.fuse is not None else (view,)
         read = [name for name in views if reader_of(self.model.specs[name]).by_coordinates]
         if not read:
-            raise InputError(f"the model reads {', '.join(views)} for known places only, not at coordinates")
+            raise InputError(
+                f"the model can read {', '.join(views)} only for known places, not at arbitrary coordinates"
+            )
         if self.dataset is None:
             raise InputError(
                 "to embed points, this model needs its dataset, which was not found: restart with --dataset"

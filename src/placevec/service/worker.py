@@ -224,7 +224,7 @@ class Service:
                 self.problem = str(error)
                 self.counters.add("failed_reloads")
                 print(
-                    f"placevec: the changed files cannot be used, the earlier ones are served: {error}",
+                    f"placevec: the changed files cannot be used, so the earlier ones are still being served: {error}",
                     file=sys.stderr,
                 )
             return False  # and tried again: another file may follow

@@ -169,7 +169,7 @@ class TileClient:
 
 
 def _too_long(size: int) -> Answer:
-    raise ValueError(f"the answer is larger than {size:,} bytes")
+    raise ValueError(f"the response is larger than {size:,} bytes")
 
 
 def _shut(sock: Any) -> None:
@@ -180,9 +180,9 @@ def _shut(sock: Any) -> None:
 def _words(error: Exception) -> str:
     """What went wrong, without numbers that differ from tile to tile."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {SILENCE_S:g} s"
+        return f"no response within {SILENCE_S:g} s"
     if isinstance(error, http.client.IncompleteRead):
-        return "the answer is truncated"
+        return "the response is truncated"
     if isinstance(error, ConnectionError | http.client.BadStatusLine):
         return "the connection was closed"
     return str(error) or type(error).__name__
@@ -233,8 +233,8 @@ def _connected(host: str, port: int, *, anywhere: bool) -> socket.socket:
     for address in addresses:
         if not anywhere and not is_public(address):
             raise SourceError(
-                f"an address leads to {host} ({address}), which is not on the public internet, and is not followed: name "
-                "that server itself if you trust it"
+                f"an address leads to {host} ({address}), which is not on the public internet, and is not followed: "
+                f"give that server's address itself if you trust it"
             )
     trouble = f"{host} has no address"
     for address in addresses:

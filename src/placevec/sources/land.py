@@ -60,7 +60,7 @@ def warn_if_swapped(lonlat: Floats) -> None:
         return
     if shapely.contains_xy(land, some[:, ::-1]).mean() >= 0.8:
         warnings.warn(
-            "most points lie in the sea, and would lie on land with the columns swapped: rows are lon, lat; "
+            "most points are in the sea, and would be on land with the columns swapped: rows are lon, lat; "
             "pass order='latlon' if yours are lat, lon",
             stacklevel=4,
         )

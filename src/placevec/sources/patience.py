@@ -90,14 +90,14 @@ class PatientClient:
                 self.size += len(answer.body)
                 if answer.status in ok:
                     return answer
-                reason = f"the server answers {answer.status}"
+                reason = f"the server responded with {answer.status}"
                 if answer.status not in AGAIN:
                     break
                 told = retry_after(answer.headers)
                 if told is not None and told > MAX_PATIENCE_S:
                     raise SourceError(
-                        f"{shown} answers {answer.status} and asks to wait for {told / 60:,.0f} minutes: run the same "
-                        "command again later, it continues"
+                        f"{shown} responded with {answer.status} and asks to wait for {told / 60:,.0f} minutes: run "
+                        f"the same command again later to continue"
                     )
                 pause = pause if told is None else told
             finally:

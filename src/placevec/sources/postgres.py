@@ -30,7 +30,7 @@ def check_address(address: str) -> str:
     except ValueError as error:
         raise UsageError(f"{shown} is not an address: {error}") from error
     if parts.scheme not in _SCHEMES or not parts.path.strip("/"):
-        raise UsageError(f"--to must be like postgresql://USER@HOST/DATABASE; got {shown}")
+        raise UsageError(f"--to must look like postgresql://USER@HOST/DATABASE; got {shown}")
     return shown
 
 

@@ -90,7 +90,7 @@ class GradientCache:
     def _parts(self, draw: Draw) -> list[slice]:
         rows = rows_of(draw)
         if any(len(look) != rows for look in draw.looks.values()):
-            raise InputError("--chunk-size needs slots of the same number of rows: leave it at 0")
+            raise InputError("--chunk-size needs slots with the same number of rows: leave it at 0")
         return [slice(start, min(start + self.chunk, rows)) for start in range(0, rows, self.chunk)]
 
     def _encode(self, batches: Mapping[str, Batch], draw: Draw, part: slice) -> dict[str, Encoded]:

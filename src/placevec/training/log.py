@@ -87,7 +87,7 @@ def damage_of_log(run: Path) -> list[str]:
         if not path.is_file():
             problems.append(f"{path} is missing")
         elif path.stat().st_size < about["bytes"] or crc32_of_file(path, about["bytes"]) != about["crc32"]:
-            problems.append(f"{path} is damaged: its content is not as it was written")
+            problems.append(f"{path} is damaged: its content has changed since it was written")
     return problems
 
 

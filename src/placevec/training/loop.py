@@ -81,7 +81,9 @@ class _Run:
         self.accelerator = Accelerator(cpu=options.device == "cpu")
         self.device = self.accelerator.device
         if options.device not in ("auto", self.device.type):
-            raise InputError(f"device {options.device!r} is not available here (there is {self.device.type})")
+            raise InputError(
+                f"device {options.device!r} is not available here (available: {self.device.type})"
+            )
         here = chosen(options.precision, self.device, recipe.encoders.values())
         self.precision = self.counters.precision = precision or here
         if options.precision == "auto" and self.precision != here:
@@ -396,8 +398,8 @@ def _resume(work: _Run, state: Path, fixed: dict[str, Any], run: Path, save: Cal
     work.progress.say(f"Resuming after step {counters.step:,}")
     if counters.instruction_set not in ("", work.instruction_set):
         work.progress.say(
-            f"Note: the run was computed with {counters.instruction_set} and continues with {work.instruction_set}: it "
-            "will differ from an uninterrupted run in the last bits"
+            f"Note: the run was computed with {counters.instruction_set} and continues with {work.instruction_set}: "
+            f"the result will differ from an uninterrupted run in the last bits"
         )
     counters.instruction_set = work.instruction_set
     if counters.batch_size is not None:

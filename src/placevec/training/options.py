@@ -30,13 +30,15 @@ class TrainingOptions(Options):
 
     GROUP: ClassVar[str] = "Training"
 
-    epochs: int = option(20, "Number of epochs, each validated and followed by a state to resume from", min=1)
+    epochs: int = option(
+        20, "Number of epochs; after each, the model is validated and a state to resume from is saved", min=1
+    )
     steps_per_epoch: int = option(100, "Batches per epoch (default: as many as cover all places once)", min=1)
     validation_steps: int = option(
-        4, "Batches per validation (default: by the size of the data; 0 disables validation)", min=0
+        4, "Batches per validation (default: depends on the size of the data; 0 disables validation)", min=0
     )
     optimizer: Literal["adamw", "adam"] = option(
-        "adamw", "Optimizer (adam adds weight decay to the gradient, as the original systems do)"
+        "adamw", "Optimizer (adam adds the weight decay to the gradient, as the original systems do)"
     )
     learning_rate: float = option(1e-3, "Peak learning rate", above=0)
     weight_decay: float = option(1e-4, "Weight decay", min=0)
@@ -46,14 +48,14 @@ class TrainingOptions(Options):
     )
     chunk_size: int = option(
         0,
-        "Places of a batch encoded at once, to save memory (0 encodes all; fewer take a third more time for the same"
-        " gradient, but batch norm uses the statistics of each chunk)",
+        "Places of a batch encoded at once, to save memory (0 encodes all at once; smaller chunks take about a third "
+        "longer and give the same gradient, except that batch norm uses each chunk's statistics)",
         min=0,
     )
     schedule: Schedule = option(
         "cosine",
-        "Learning-rate schedule (plateau halves after five epochs without improvement, decay takes 2% off after"
-        " each epoch)",
+        "Learning-rate schedule (plateau halves the rate after five epochs without improvement; decay reduces it by "
+        "2% after each epoch)",
     )
     patience: int = option(
         0, "Validations without improvement before training stops (0 never stops early)", min=0
@@ -63,7 +65,7 @@ class TrainingOptions(Options):
         "Floating-point precision (auto: bf16 if the hardware supports it and the encoders benefit)",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "Device to train on")
-    seed: int = option(0, "Seed of weights, draws and dropout", min=0)
+    seed: int = option(0, "Seed of initial weights, sampling and dropout", min=0)
     prefetch: int = option(2, "Batches read ahead", min=0)
     workers: int = option(
         1,

@@ -82,7 +82,7 @@ def test_what_is_not_written(tmp_path: Path, parts: list[Any], said: str) -> Non
 def test_names_of_views(tmp_path: Path) -> None:
     for name in ("../up", "A", "", "a/b", "a" * 65):
         with pytest.raises(
-            InputError, match="a view name must consist of lower-case letters, digits, _ and -"
+            InputError, match="a view name must consist of lowercase letters, digits, _ and -"
         ):
             write_features(tmp_path, name, PLACES[:5], [NUMBERS])
 

@@ -66,7 +66,7 @@ def test_a_threshold_returns_all_within_it(parks: Embeddings) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
-        ({"unlike": ["p1"]}, UsageError, "at least one of what to find"),
+        ({"unlike": ["p1"]}, UsageError, "at least one example of what to find"),
         ({"like": ["p1"], "unlike": ["p1"]}, UsageError, "with --like and with --unlike"),
         ({"like": ["p1", "nowhere"]}, InputError, "no place 'nowhere'"),
         ({"like": ["p1"], "place": "p2"}, InputError, "a query of their own"),
@@ -107,7 +107,7 @@ def test_conditions(parks: Embeddings) -> None:
     [
         ("cluster", "write COLUMN=VALUE"),
         ("clusters=3", "no column 'clusters': did you mean 'cluster'"),
-        ("cluster=three", "has numbers; 'three' is none"),
+        ("cluster=three", "has numbers, but 'three' is not a number"),
         ("kind>3", "no numbers to compare"),
         ("__class__=3", "no column '__class__'"),
     ],

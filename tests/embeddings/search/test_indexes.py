@@ -127,9 +127,9 @@ def test_kept_beside_the_table_found_again_and_grown(tmp_path: Path, vectors: np
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        ("other vectors", "is an index of other vectors; it is built again"),
+        ("other vectors", "is an index for other vectors; building it again"),
         ("version", "has schema 99, but this placevec reads schema 1: a newer placevec made it"),
-        ("cut", "bytes: it is not complete"),
+        ("cut", "bytes: it is incomplete"),
         ("flipped", "is damaged"),
         ("gone", "cannot be read"),
         ("no JSON", "is damaged"),
@@ -176,7 +176,7 @@ def test_trees_are_kept_by_their_number_and_built_anew_for_more_places(
     assert many.index.query(vectors[:1], 10, quality=5000)[0].shape == (1, 10)
     grown = opened(table(vectors[:1200], file), "annoy", trees=5)
     assert not grown.reused
-    assert "lacks 200 places and cannot grow" in grown.note
+    assert "lacks 200 places and cannot be extended" in grown.note
 
 
 @pytest.mark.parametrize("rows", [1, 2, 50])

@@ -92,7 +92,7 @@ def test_other_shapes_are_rejected() -> None:
         ("xyz", {"network": "mlp"}, "unknown network"),
         ("xyz", {"activation": "swish"}, "unknown activation"),
         ("rbf", {"anchors": np.zeros((3, 3))}, "rows of lon, lat"),
-        ("rbf", {"sigma": 0.0}, "must be a number above 0"),
+        ("rbf", {"sigma": 0.0}, "must be a positive number"),
         ("cells", {"cells": [[1.0, 2.0]]}, "cells must be an integer"),
     ],
 )

@@ -143,7 +143,7 @@ def test_a_run_that_was_rejected_binds_no_later_one(table: Path, tmp_path: Path)
     asked = ("--out", str(out), "--encoders", "xyz", "--probes", "ridge", "--seeds", "1")
     _refused("does not exist", *asked, "--files", "none.csv", "--points", "120", "--folds", "4")
     cells = ("--encoders", "cells", "--probes", "ridge", "--files", str(table))
-    _refused("compare it with --probes trained only", "--out", str(out), *cells)
+    _refused("compare it only with --probes trained", "--out", str(out), *cells)
     assert not (out / "cells").exists()
     found = _run(*asked, "--files", str(table), "--folds", "3")
     assert len(found["tasks"]) == 2  # type: ignore[arg-type]

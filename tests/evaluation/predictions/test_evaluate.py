@@ -254,7 +254,7 @@ def test_another_dataset_with_classes_never_trained_on(trained_model, tmp_path) 
     assert less.about["unseen"] == (values == 0).sum()
     assert scores(less, "model")["top-1"].value == pytest.approx((right & (values != 0)).mean())
     strange = write_points(tmp_path / "strange", lonlat, values, classes=tuple("abcdefgh"))
-    with pytest.raises(EvaluationError, match="none of the tested classes"):
+    with pytest.raises(EvaluationError, match="any of the tested classes"):
         evaluate_model(trained_model, dataset=strange)
 
 

@@ -138,7 +138,7 @@ def test_the_command_takes_both_and_no_budget_alone(
     first, curve, regions = json.loads(capsys.readouterr().out)["tasks"]
     assert first["subject"] == "model"
     assert [point["share"] for point in curve["curve"]] == [0.1, 0.25, 0.5, 1.0]
-    assert "5% of the labels are too few to learn from: left out of the learning curve" in curve["notes"]
+    assert "5% of the labels are too few to train on: left out of the learning curve" in curve["notes"]
     assert set(regions["rows"][1]["by_region"]) == {"west", "east"}
     assert main(["evaluate", path, "--budget", "quick"]) == 2
     assert "--budget applies to --regions and --learning-curve" in capsys.readouterr().err

@@ -108,7 +108,7 @@ def test_texts_are_drawn_as_they_are(
     assert any(r"$\frac{a}{" in text for text in texts)
     assert not any(math for text, math in seen if "$" in text or "\\" in text)
     assert any(credit == " ".join(text.split()) for text in texts)
-    assert any("50 of 60 places, a sample with seed 4" in text for text in texts)
+    assert any("50 of 60 places, sampled with seed 4" in text for text in texts)
     assert "$title^" in texts
     assert not any(len(text) > 130 for text in texts if "\n" not in text)
     assert not any("\u202e" in text for text in texts)

@@ -101,7 +101,7 @@ def test_its_own_file_gives_its_own_vectors(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_one_clear_line(tmp_path: Path) -> None:
     whole = theirs()
     wrong = {
-        "is not a location encoder of GeoCLIP": {"a": torch.zeros(1)},
+        "is not a GeoCLIP location encoder": {"a": torch.zeros(1)},
         "incomplete": {key: value for key, value in whole.items() if key != "LocEnc0.head.0.weight"},
         "missing": {key: value for key, value in whole.items() if key != "LocEnc1.capsule.3.bias"},
         "does not fit": {**whole, "LocEnc1.capsule.3.weight": torch.zeros(2, 2)},

@@ -155,7 +155,7 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     for name in ("bomb", "cut", "empty", "pickle", "other", "absent"):
         with pytest.raises(PlacevecError):
             import_founding(tmp_path / f"{name}.pt", "loc2vec-rgb", tmp_path / "out")
-    with pytest.raises(PlacevecError, match="is not a checkpoint of the founding network founding-tile-cnn"):
+    with pytest.raises(PlacevecError, match="is not a checkpoint of the original network founding-tile-cnn"):
         import_founding(tmp_path / "good.pt", "loc2vec-12", tmp_path / "out")
     with pytest.raises(PlacevecError, match="choose from"):
         import_founding(tmp_path / "good.pt", "loc2vec-7", tmp_path / "out")

@@ -133,7 +133,7 @@ def test_by_the_command_with_consent_and_bands(base: Path, file: Path, tmp_path:
 
 def test_another_text_model_is_refused(file: Path, tmp_path: Path) -> None:
     other = tiny_text_model.write(tmp_path / "other", seed=1)
-    with pytest.raises(ModelError, match="another text model"):
+    with pytest.raises(ModelError, match="a different text model"):
         import_where2vec(file, tmp_path / "model", text_model=str(other))
     with pytest.raises(ModelError, match="is not on this machine"):
         import_where2vec(file, tmp_path / "model", text_model="nobody/nothing")

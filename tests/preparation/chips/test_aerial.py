@@ -100,7 +100,7 @@ def test_places_without_enough_data(cells: Callable[..., Dataset], tmp_path: Pat
     dataset = cells(image)
     told = dataset.manifest["report"]["aerial"]
     assert told["places_without"] == {
-        "outside of the images": 1, "with too little data": 1, "without coordinates": 0,
+        "outside the images": 1, "with too little data": 1, "without coordinates": 0,
     }  # fmt: skip
     kept = cells(image, out="kept", aerial_max_nodata=0.6, aerial_values="stored")
     half = chips_of(kept)["d"]
@@ -193,9 +193,9 @@ def test_what_is_refused(cells: Callable[..., Dataset], tmp_path: Path) -> None:
     }.items()):  # fmt: skip
         with pytest.raises(SourceError, match=problem):
             cells(*images, out=f"refused-{number}")
-    with pytest.raises(SourceError, match="numbered from 1; asked for"):
+    with pytest.raises(SourceError, match="numbered from 1; requested"):
         cells(good, out="bands", aerial_bands=("3",))
-    with pytest.raises(UsageError, match="--aerial-bands are numbers from 1"):
+    with pytest.raises(UsageError, match="--aerial-bands must be numbers from 1"):
         cells(good, out="words", aerial_bands=("red",))
     with pytest.raises(UsageError, match="--aerial-px applies to aerial images"):
         cells(out="none")

@@ -68,7 +68,7 @@ def test_folders_of_tiles(name: str, tmp_path: Path) -> None:
     given = {"places": places(tmp_path), "size_m": 20, "aerial_px": 32}
     dataset = api.prepare("mmgr", out=tmp_path / "dataset", aerial_tiles=str(tmp_path / "tiles"), **given)
     check_middles(dataset)
-    assert dataset.manifest["report"]["aerial"]["places_without"]["outside of the images"] == 1
+    assert dataset.manifest["report"]["aerial"]["places_without"]["outside the images"] == 1
     again = api.prepare("mmgr", out=tmp_path / "dataset", aerial_tiles=str(tmp_path / "tiles"), **given)
     assert again.hash == dataset.hash
 
@@ -91,7 +91,7 @@ def test_a_server_is_asked_for_what_the_chips_need(tmp_path: Path, monkeypatch: 
         assert len(server.asked) < 20
     with (
         serving(lambda asked: Reply(404)) as empty,
-        pytest.raises(SourceError, match=r"tiles of .* cannot be had"),
+        pytest.raises(SourceError, match=r"tiles of .* could not be downloaded"),
     ):
         api.prepare("mmgr", out=tmp_path / "none", aerial_tiles=empty.template, **given)
     assert not (tmp_path / "none").exists()

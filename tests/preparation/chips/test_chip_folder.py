@@ -126,5 +126,5 @@ def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
         with pytest.raises(PlacevecError, match=problem):
             api.prepare("mmgr", out=tmp_path / "d", chip_folder=tmp_path / "bad")
         assert not (tmp_path / "d").exists()
-    with pytest.raises(PlacevecError, match="of its own: give no others"):
+    with pytest.raises(PlacevecError, match="has its own cells, images and points"):
         api.prepare("mmgr", out=tmp_path / "d", chip_folder=folder, pois=tmp_path / "pois.csv")

@@ -353,10 +353,10 @@ def test_no_usable_scene_is_one_line(scenes: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"satellite": ""}, "--pixel-m applies to chips of satellites"),
+        ({"satellite": ""}, "--pixel-m applies to satellite chips"),
         ({"bands": "B02,B99"}, "no band 'B99'"),
-        ({"dates": "2023-13-01/2023-01-01"}, "--dates must be like"),
-        ({"dates": "2023-05-01/2023-01-01"}, "--dates must be like"),
+        ({"dates": "2023-13-01/2023-01-01"}, "--dates must look like"),
+        ({"dates": "2023-05-01/2023-01-01"}, "--dates must look like"),
         ({"satellite": ("a.json", "b.json")}, "one STAC catalog"),
         ({"images": "folder"}, "not both"),
         ({"chip_px": 2048, "pixel_m": 1000}, "wider than 100 km"),

@@ -145,7 +145,7 @@ def test_the_same_command_reuses_and_others_are_named(dataset: Dataset, tmp_path
     [
         (
             {"place_id": [f"x{row}" for row in range(150)]},
-            r"150 of 150 rows of trees\.csv have the ID of no place, such as row 1, place_id 'x0'",
+            r"150 of 150 rows of trees\.csv have an ID that matches no place, such as row 1, place_id 'x0'",
         ),
         (
             {"lon": 1.0},
@@ -183,7 +183,7 @@ def test_strangers_are_left_out_up_to_half_of_the_rows(dataset: Dataset, tmp_pat
     out = shutil.copytree(dataset.path, tmp_path / "copy")
     labeled = label(out, frame, tmp_path)
     report = labeled.manifest["report"]
-    assert report["left_out"] == {"of no place of the dataset": 74}
+    assert report["left_out"] == {"that match no place of the dataset": 74}
     assert int(labeled.labels().known.sum()) == 76
     lost = len(dataset) - 76
     assert report["notes"] == [
@@ -192,7 +192,7 @@ def test_strangers_are_left_out_up_to_half_of_the_rows(dataset: Dataset, tmp_pat
     ]
     frame.loc[74:75, "place_id"] = ["x74", "x75"]
     with pytest.raises(
-        DatasetError, match=r"76 of 150 rows of trees\.csv have the ID of no place, such as row 75"
+        DatasetError, match=r"76 of 150 rows of trees\.csv have an ID that matches no place, such as row 75"
     ):
         label(dataset.path, frame, tmp_path)
     assert Dataset.open(dataset.path).hash == dataset.hash
@@ -204,7 +204,7 @@ def test_rows_that_lie_elsewhere_than_the_place_of_their_id(dataset: Dataset, tm
     frame.loc[:13, "lat"] += 0.5
     out = shutil.copytree(dataset.path, tmp_path / "copy")
     report = label(out, frame, tmp_path).manifest["report"]
-    assert report["left_out"] == {"elsewhere than the place of their id": 14}
+    assert report["left_out"] == {"that are not where the place with their ID is": 14}
     assert any("14 of 150 rows of trees.csv lie more than 100 m" in note for note in report["notes"])
     frame.loc[14, "lat"] += 0.5
     with pytest.raises(DatasetError, match=r"15 of 150 rows of trees\.csv are more than 100 m"):
@@ -219,7 +219,7 @@ def test_two_labels_of_one_place_contradict(dataset: Dataset, tmp_path: Path, ke
         label(dataset.path, twice[[*kept, "species"]], tmp_path)
     same = pd.concat([frame, frame[:5]], ignore_index=True)
     labeled = label(dataset.path, same[[*kept, "species"]], tmp_path)
-    assert labeled.manifest["report"]["left_out"] == {"repeats an earlier row": 5}
+    assert labeled.manifest["report"]["left_out"] == {"duplicates of an earlier row": 5}
 
 
 def test_several_places_at_one_point_need_ids(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_what_it_says(dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFi
     assert main([*command[:-1], str(dataset.path), "-q"]) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1
-    assert "made from other inputs: the content of 'points' is not the same" in line
+    assert "made from other inputs: the content of 'points' differs" in line
 
 
 # --- images and features ----------------------------------------------------------------------------------------------
@@ -345,7 +345,7 @@ def test_images_join_the_places_that_they_are_called_as(tmp_path: Path) -> None:
     other = api.prepare("sphere2vec", points=tmp_path / "p.csv", out=tmp_path / "other")
     (tmp_path / "strange").mkdir()
     (folder / "dry" / "p0.tif").rename(tmp_path / "strange" / "q.tif")
-    with pytest.raises(DatasetError, match="none of 1 images in strange has the name of a place"):
+    with pytest.raises(DatasetError, match="none of 1 images in strange is named like a place"):
         api.prepare("sphere2vec", images=tmp_path / "strange", out=other.path)
     (tmp_path / "strange" / "q.tif").rename(tmp_path / "strange" / "p5.tif")
     with pytest.raises(

@@ -224,7 +224,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         "coordinates that are infinite or not numbers": 2,
         "no label": 2,
         "label that is infinite or missing": 2,
-        "repeats an earlier row": 1,
+        "duplicates of an earlier row": 1,
     }
     assert report["rows"] - sum(report["left_out"].values()) == len(ds)
     assert list(ds.places.place_id) == ["0", "1", "2"]  # numbers of rows in the table
@@ -344,14 +344,14 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "one row": ("lon,lat,s\n1,1,a\n", {"one_class": True}, "1 usable row of 1"),
     "one row of texts": ("lon,lat,s\n1,1,a\n", {}, "1 usable row of 1.*at least two are needed"),
     "one row of numbers": ("lon,lat,s\n1,1,2.5\n", {}, "1 usable row of 1.*at least two are needed"),
-    "one row twice": ("lon,lat,s\n1,1,a\n1,1,a\n", {}, "1 usable row of 2 .1 repeats an earlier row"),
+    "one row twice": ("lon,lat,s\n1,1,a\n1,1,a\n", {}, "1 usable row of 2 .1 duplicates of an earlier row"),
     "one usable row": ("lon,lat,s\n1,1,a\n,,b\n", {"one_class": True}, "1 no coordinates"),
     "one class": ("lon,lat,s\n1,1,a\n2,2,a\n", {}, "all rows have the same class in 's', 'a'"),
     "one number": ("lon,lat,s\n1,1,2.5\n2,2,2.5\n", {}, "same number"),
     "latitude out of range": ("lon,lat,s\n1,1,a\n120,91,b\n", {}, "row 2: lon=120, lat=91 is not on Earth"),
     "longitude out of range": ("lon,lat,s\n1,1,a\n400,2,b\n", {}, "row 2: lon=400"),
     "swapped": ("lon,lat,s\n60.1,24.9,a\n-16.5,-179.5,b\n", {}, "look swapped.*--lon lat --lat lon"),
-    "meters": ("x,y,s\n385000,6672000,a\n385000,6672001,b\n", {}, "such as EPSG:3067, in a column crs"),
+    "meters": ("x,y,s\n385000,6672000,a\n385000,6672001,b\n", {}, "such as EPSG:3067, in a column named crs"),
     "mixed longitudes": ("lon,lat,s\n-10,1,a\n350,2,b\n", {}, "-180 to 180 or 0 to 360"),
     "several coordinate reference systems": (
         "lon,lat,s,crs\n1,1,a,EPSG:4326\n2,2,b,EPSG:3067\n", {}, "has both EPSG:4326 and EPSG:3067",
@@ -367,7 +367,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "duplicate column name": (f"lon,lon,s\n{ROWS}", {}, "duplicate column name"),
     "ragged": (
         f"lon,lat,s\n{ROWS}1,2,3,4\n5,6,7,8\n9,9\n", {},
-        "3 of 11 rows have another number of cells.*'1,2,3,4' with 4 cells for 3 columns: put cells",
+        "3 of 11 rows have a different number of cells.*'1,2,3,4' with 4 cells for 3 columns: put cells",
     ),
     "names rather than classes": (
         "lon,lat,s\n" + "".join(f"{row},{row},n{row}\n" for row in range(30)), {}, "'s' has 30 distinct texts in 30 rows",
@@ -381,7 +381,8 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "no training rows of numbers": ("lon,lat,s,p\n1,1,1.5,val\n2,2,2,test\n", {"split": "p"}, "is left for training"),
     "no such side": ("lon,lat,s,p\n1,1,a,train\n2,2,b,holdout\n", {"split": "p"}, "must be train, validation or test"),
-    "no dates": ("lon,lat,s,d\n1,1,a,2018\n2,2,b,2019\n", {"date": "d"}, "2 of 2 rows have dates that name a year"),
+    "no dates": ("lon,lat,s,d\n1,1,a,2018\n2,2,b,2019\n", {"date": "d"}, "2 of 2 rows have dates that give only a "
+    "year"),
     "rare": (f"lon,lat,s\n{ROWS}", {"min_per_class": 9}, "no class of 's' has 9 rows"),
 }  # fmt: skip
 
@@ -401,7 +402,7 @@ def test_bad_input(tmp_path: Path, name: str) -> None:
     [
         (pa.array([[1], [2]]), "must be text or numbers"),
         (pa.array([{"a": 1}, {"a": 2}]), "must be text or numbers"),
-        (pa.array([b"\xff", b"b"]), "is not text in UTF-8"),
+        (pa.array([b"\xff", b"b"]), "holds bytes that are not UTF-8"),
         (pa.nulls(2), "no row has both coordinates and a label"),
     ],
 )

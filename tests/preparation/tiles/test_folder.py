@@ -315,7 +315,7 @@ def test_export_is_rejected_where_it_would_do_harm(helsinki_dataset: Dataset, tm
     (tmp_path / "mine" / "a.txt").touch()
     with pytest.raises(OutputError, match="choose another path"):
         pv.export(helsinki_dataset, tile_folder=tmp_path / "mine")
-    with pytest.raises(UsageError, match="name the folder"):
+    with pytest.raises(UsageError, match="give the folder"):
         pv.export(helsinki_dataset, mbtiles=tmp_path / "a.mbtiles")
     with pytest.raises(
         UsageError,
@@ -399,7 +399,7 @@ def test_wrong_usage(tmp_path: Path) -> None:
         ({"tile_folder": folder, "mbtiles": "a.mbtiles"}, "give only one source"),
         ({"tile_folder": folder, "tiles": "http://a/{z}/{x}/{y}.png"}, "give only one source"),
         ({"tile_folder": folder, "layers": "a.toml"}, "applies to drawing an OpenStreetMap extract"),
-        ({"osm_name": "helsinki-center", "threshold": 3}, "applies to ready tiles"),
+        ({"osm_name": "helsinki-center", "threshold": 3}, "applies to existing tiles"),
         (
             {"tile_folder": folder, "require_all_layers": True, "spacing": 50},
             "--require-all-layers selects tiles",
@@ -417,7 +417,7 @@ def test_a_dataset_is_reused_only_for_the_same_tiles(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="--buildings was"):
         pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "out", threshold=1)
     (folder / "roads" / str(Z) / str(X + 1) / f"{Y}.png").unlink()
-    with pytest.raises(DatasetError, match="content of 'tiles' is not the same"):
+    with pytest.raises(DatasetError, match="content of 'tiles' differs"):
         pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "out")
     assert pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "out", force=True).hash != first
 

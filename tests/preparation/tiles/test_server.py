@@ -235,7 +235,7 @@ def test_a_key_is_written_nowhere(server: Server, tmp_path: Path) -> None:
         ({"margin_m": -1.0}, "--margin-m must be a number of at least 0 and at most 100,000"),
         ({"connections": 0}, "--connections must be an integer of at least 1 and at most 64"),
         ({"server_port": 8080}, "need --server-ip"),
-        ({"threshold": 9}, "applies to ready tiles"),
+        ({"threshold": 9}, "applies to existing tiles"),
         ({"layers": "layers.toml"}, "applies to drawing an OpenStreetMap extract"),
         ({"tiles": None, "osm_name": "helsinki-center", "samples": 3}, "applies to tile servers"),
     ],

@@ -111,7 +111,7 @@ def test_what_a_dump_lacks_is_asked_of_the_api_on_request(
         command = ["prepare", "where2vec", "--out", str(copied(plain, tmp_path / "a")), "--wikidata", dump]
         assert cli.main(command) == 0
         assert server.asked == []
-        assert "2 are not there (a dump lacks items that were merged" in " ".join(
+        assert "2 were not found (a dump lacks items that were merged" in " ".join(
             capsys.readouterr().err.split()
         )
         out = copied(plain, tmp_path / "b")
@@ -177,7 +177,7 @@ def test_a_refusal_loses_nothing(plain: Path, tmp_path: Path) -> None:
             {"wikidata": "api", "wikidata_contact": CONTACT, "wikidata_similarity": 0.5},
             "it needs --wikidata-search",
         ),
-        ({"wikidata": "dump.json", "languages": ("Suomi!",)}, "--languages are codes"),
+        ({"wikidata": "dump.json", "languages": ("Suomi!",)}, "--languages must be codes"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, object], words: str, plain: Path, tmp_path: Path) -> None:
@@ -203,5 +203,5 @@ def test_the_command_says_what_was_found(
         assert "--wikidata-contact" in capsys.readouterr().err
         assert cli.main([*command, "--languages", "fi,uk", "--wikidata-contact", CONTACT]) == 0
     told = " ".join(capsys.readouterr().err.split())
-    assert "Wikidata: 2 of 3 items found, 1 of them under another number; 1 are not there." in told
+    assert "Wikidata: 2 of 3 items found, 1 of them under another number; 1 were not found." in told
     assert "3 labels, 3 aliases and 1 descriptions in 3 languages (fi 1, uk 1, mul 1)" in told

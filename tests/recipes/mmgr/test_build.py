@@ -152,7 +152,7 @@ def test_a_table_of_points(helsinki_dataset: Dataset, tmp_path: Path) -> None:
     code, said = run([*map(str, command), "--out", str(tmp_path / "cells")])
     assert code == 0, said
     for count, what in (
-        (1, "without a category"), (1, "outside of the area"), (1, "at the same coordinates"),
+        (1, "without a category"), (1, "outside the area"), (1, "at the same coordinates"),
     ):  # fmt: skip
         assert f"{count} of 7 points of pois.csv are {what}" in said.replace("\n", " "), said
     assert Dataset.open(tmp_path / "cells").spec("pois").channels == ("food", "food/bar")
@@ -295,7 +295,9 @@ def test_numbers_that_the_encoder_would_cut_off_are_refused() -> None:
     check_range(Numbers(good), np.arange(100), 10_000.0)
     good[:, :, 0] = float("nan")
     check_range(Numbers(good), np.arange(100), 10_000.0)
-    with pytest.raises(InputError, match=r"lie outside of what the encoder reads, 0 to 510: .* --full-scale"):
+    with pytest.raises(
+        InputError, match=r"are outside the range that the encoder reads, 0 to 510: .* --full-scale"
+    ):
         check_range(Numbers(good), np.arange(100), 255.0)
     with pytest.raises(InputError, match=r"nearly all are -1[\d.]+ to -"):
         check_range(Numbers(-good), np.arange(100), 10_000.0)

@@ -273,7 +273,7 @@ def test_apple_s_gpu_is_not_trained_on(
     for dataset, loss in ((pictured, "csp"), (labeled, "regression")):
         built = sphere2vec.build(dataset, *configure("default", {"loss": loss}))
         assert built.training.device == "cpu"
-        with pytest.raises(InputError, match="coordinates need float64, which this device does not have"):
+        with pytest.raises(InputError, match="coordinates need float64, which this device does not support"):
             sphere2vec.build(dataset, *configure("default", {"loss": loss, "device": "mps"}))
 
 

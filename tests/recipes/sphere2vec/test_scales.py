@@ -108,7 +108,7 @@ def test_a_tuned_run_is_resumed_without_a_search(tmp_path: Path) -> None:
 
 def test_what_cannot_be_tuned(tmp_path: Path) -> None:
     dataset = octant_points(tmp_path / "ds", 60)
-    with pytest.raises(InputError, match="below 30 the best is chance"):
+    with pytest.raises(InputError, match="with fewer than 30 the best setting is a matter of chance"):
         api.train("sphere2vec", dataset, out=tmp_path / "run", tune="5s")
     with pytest.raises(UsageError, match="--tune must be a time"):
         api.train("sphere2vec", dataset, out=tmp_path / "run", tune="soon")

@@ -234,11 +234,11 @@ def test_founding_preset_is_the_document(dataset: Dataset, base: str) -> None:
         ({"kinds": ("alias",)}, "--kinds 'alias'"),
         ({"bands": ("B11",)}, "has no 'B11'"),
         ({"drop_layers": small.BANDS}, "every layer was dropped"),
-        ({"encoder": "compact-tile-cnn"}, "spectral ones chips"),
+        ({"encoder": "compact-tile-cnn"}, "spectral encoders chips"),
         ({"indices": ("ndvi",), "bands": ("B02", "B03")}, "ndvi needs the band"),
         ({"text_model": "nowhere"}, "text model 'nowhere' is not on this machine"),
         ({"temperature": 0.001}, "--temperature"),
-        ({"init_bands": ("red",)}, "--init-bands names the bands of the network of --init"),
+        ({"init_bands": ("red",)}, "--init-bands names the bands of the network in --init"),
     ],
 )
 def test_what_does_not_fit(dataset: Dataset, base: str, options: dict[str, Any], problem: str) -> None:
@@ -253,8 +253,8 @@ def test_an_image_encoder_starts_from_other_weights(dataset: Dataset, base: str,
     started = build(dataset, config(base, init=str(tmp_path / "image.pt")), {"seed": 6})
     for name, value in started.recipe.encoders["image"].state_dict().items():
         torch.testing.assert_close(value, source.state_dict()[name])
-    assert any("--init image.pt" in note and "weights taken" in note for note in started.notes)
-    with pytest.raises(PlacevecError, match="of another network"):
+    assert any("--init image.pt" in note and "weights used" in note for note in started.notes)
+    with pytest.raises(PlacevecError, match="belong to another network"):
         build(dataset, config(base, init=str(tmp_path / "image.pt"), encoder="resnet-18"), {})
     with pytest.raises(PlacevecError, match="neither a file"):
         build(dataset, config(base, init="nowhere"), {})

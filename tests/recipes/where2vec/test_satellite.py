@@ -127,8 +127,8 @@ def test_real_chips_of_two_collections(shared_data: Path, tmp_path: Path, base: 
 
 def test_options_of_ready_chips(tmp_path: Path) -> None:
     for options, message in (
-        ({"folder_words": True}, "--folder-words applies to ready chips"),
-        ({"attribution": "us"}, "--attribution applies to ready chips"),
+        ({"folder_words": True}, "--folder-words applies to existing chips"),
+        ({"attribution": "us"}, "--attribution applies to existing chips"),
         ({"bands": "rgb"}, "--bands applies to chips"),
     ):
         with pytest.raises(UsageError, match=message):

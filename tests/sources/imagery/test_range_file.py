@@ -74,9 +74,9 @@ def elsewhere(asked: Asked) -> Reply | None:
     ("answering", "message"),
     [
         (replaced, "replaced while it was read"),
-        (elsewhere, "another range than requested"),
+        (elsewhere, "a different range than requested"),
         (lambda asked: Reply(206, bytes(PAGE)) if asked.before else None, "without a Content-Range header"),
-        (lambda asked: Reply(404) if asked.before else None, "the server answers 404"),
+        (lambda asked: Reply(404) if asked.before else None, "the server responded with 404"),
         (lambda asked: Reply(206, bytes(100), cut=60) if asked.before else None, "truncated"),
     ],
 )

@@ -215,7 +215,7 @@ def test_files_that_need_a_signature(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert len(given) > len(BANDS)
         with (
             SceneReader(server.url, BANDS) as reader,
-            pytest.raises(SourceError, match="the server answers 403"),
+            pytest.raises(SourceError, match="the server responded with 403"),
         ):
             reader.read(remote, [SQUARE])
         wrong = ('{"href": 5}', '{"href": "ftp://x/a"}', '{"href": "http://x/a", "msft:expiry": "?"}')
@@ -224,7 +224,7 @@ def test_files_that_need_a_signature(tmp_path: Path, monkeypatch: pytest.MonkeyP
             with (
                 SceneReader(server.url, BANDS, signer=f"{server.url}/sign") as reader,
                 pytest.raises(
-                    SourceError, match=r"/sign answers no signed address for http://.*/a_B\d+\.tif$"
+                    SourceError, match=r"/sign returned no signed address for http://.*/a_B\d+\.tif$"
                 ),
             ):
                 reader.read(remote, [SQUARE])

@@ -173,7 +173,7 @@ def test_what_cannot_be_read_is_counted_and_named(tmp_path: Path) -> None:
         ("lon,lat\n60.17N,24.94E\n", "row 1: '60.17N' is a latitude.*--lon and --lat"),
         (
             "lon,lat\n1,2,3\n4,5,6\n7,8,9\n",
-            "have another number of cells than.*'1,2,3' with 3 cells for 2 columns",
+            "have a different number of cells than.*'1,2,3' with 3 cells for 2 columns",
         ),
         ("place_id,lon,lat\na,1,1\nb,2,2\na,3,3\n", "'a' occurs more than once, in row 1 and row 3"),
         ("place_id,lon,lat\na,1,1\n,2,2\n", "row 2 has no place_id"),
@@ -194,8 +194,7 @@ def test_rows_of_other_lengths_are_left_out(tmp_path: Path) -> None:
     found = points(tmp_path, f"place_id,lon,lat\n{rows}q,1\nr,3,1,x\ns,4,1\n")
     assert found.place_id.tolist()[-2:] == ["p29", "s"]
     assert (
-        "2 of 33 rows: another number of cells than there are columns (first: 'q,1' with 2 cells"
-        in found.notes[0]
+        "2 of 33 rows: a different number of cells than columns (first: 'q,1' with 2 cells" in found.notes[0]
     )
 
 

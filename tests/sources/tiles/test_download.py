@@ -129,7 +129,7 @@ def test_forbidden_is_not_tried_again(tmp_path: Path) -> None:
     with serving(lambda asked: Reply(403)) as server:
         with pytest.raises(
             TooManyBadError,
-            match="1 of 12 tiles are missing, corrupt or failed, but at most 0 can be: 1: the server",
+            match="1 of 12 tiles are missing, corrupt or failed, but at most 0 are allowed: 1: the server",
         ):
             bring(server, tmp_path)
         assert max(server.asked.values()) == 1
@@ -214,7 +214,7 @@ def test_a_server_that_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(tile_server, "ATTEMPTS", 1)
     with serving(lambda asked: Reply(body=png(asked.x, 5), wait=20.0 if asked.x == 3 else 0.0)) as server:
         done, _ = bring(server, tmp_path, planned(6), max_bad=1)
-    assert list(done.bad.values()) == [(FAILED, "no answer within 1 s")]
+    assert list(done.bad.values()) == [(FAILED, "no response within 1 s")]
 
 
 def test_a_server_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

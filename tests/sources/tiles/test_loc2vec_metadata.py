@@ -56,7 +56,7 @@ def test_without_an_area_the_samples_bound_it(tmp_path: Path) -> None:
 )
 def test_what_makes_no_sense_is_rejected(tmp_path: Path, name: str, value: Any) -> None:
     (tmp_path / "metadata.json").write_text(json.dumps({**FOUNDING, name: value}))
-    with pytest.raises(SourceError, match="not valid metadata of Loc2Vec tiles"):
+    with pytest.raises(SourceError, match="not valid metadata for Loc2Vec tiles"):
         read_loc2vec_metadata(tmp_path / "metadata.json")
     (tmp_path / "metadata.json").write_text("[" * 100_000)
     with pytest.raises(SourceError):

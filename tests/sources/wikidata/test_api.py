@@ -142,7 +142,7 @@ def test_unreadable_replies_cost_one_item(body: bytes, tmp_path: Path) -> None:
 
 def test_a_server_of_nonsense_is_left_alone(tmp_path: Path) -> None:
     with serving(answering=lambda *_: Reply(200, b"<html>log in</html>")) as server:
-        with pytest.raises(SourceError, match="gave no usable answer: a reply that is not JSON"):
+        with pytest.raises(SourceError, match="gave no usable response: a reply that is not JSON"):
             bring(server, tmp_path, list(range(1, 51)))
         assert len(server.asked) <= 2 * live.MAX_UNREADABLE
 

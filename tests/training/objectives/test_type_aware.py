@@ -156,7 +156,7 @@ def test_finite_in_bf16(form: Form) -> None:
 def test_options_that_do_not_fit() -> None:
     for options, problem in (
         ({"temperature": 0.001}, "temperature must be at least"),
-        ({"alpha": 1.5}, "alpha is 0 to 1"),
+        ({"alpha": 1.5}, "alpha must be 0 to 1"),
         ({"semantic_weight": -1.0}, "semantic_weight at least 0"),
         ({"instance": "x"}, "unknown form 'x'"),
     ):

@@ -18,7 +18,7 @@ def show(project: Project) -> None:
     with st.sidebar:
         wanted = st.text_input("Name or place ID contains", key="gallery_text")
         order = st.selectbox("Order", ORDERS, key="gallery_order")
-        size = st.selectbox("Pictures on a page", _SIZES, key="gallery_size")
+        size = st.selectbox("Pictures per page", _SIZES, key="gallery_size")
     rows = ordered(project, str(order), wanted or "")
     pages = max(1, -(-len(rows) // int(size)))
     number = st.sidebar.number_input(f"Page, 1 to {pages:,}", 1, pages, 1, key="gallery_page")

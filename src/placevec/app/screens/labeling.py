@@ -32,7 +32,7 @@ def show(project: Project) -> None:
             disabled=not (chosen and name), width="stretch",
         )  # fmt: skip
         st.button(
-            "Remove their labels",
+            "Remove these labels",
             on_click=_give,
             args=(labels, chosen, None),
             key="unlabel",
@@ -84,7 +84,7 @@ def colorings(project: Project, labels: Labels, prediction: Prediction | None) -
             "certainty",
             "Certainty of the prediction",
             prediction.margin[drawn.rows],
-            note="Lead of the best class.",
+            note="Difference between the best class and the second best.",
         ),
         _given(project, labels, list(prediction.classes)),
     ]
@@ -113,15 +113,17 @@ def _told(labels: Labels, prediction: Prediction | None) -> None:
     st.caption(f"By class: {told}")
     if prediction is None:
         st.caption(
-            "Two classes are needed for a probe. Click a place or draw a box on the page, then label the selection."
+            "A probe needs two classes. Click a place or draw a box on the page, then label the selection."
         )
     elif prediction.accuracy == prediction.accuracy:
         st.caption(
-            f"In blocks it did not learn from, the probe is right on {prediction.accuracy:.0%} of labeled places; "
-            f"always saying the most frequent class on {prediction.chance:.0%}."
+            f"In held-out blocks, the probe is right for {prediction.accuracy:.0%} of labeled places; the most "
+            f"frequent class alone is right for {prediction.chance:.0%}."
         )
     else:
-        st.caption("Too few labels, or places without coordinates, to say how often the probe is right.")
+        st.caption(
+            "Too few labels, or too few places with coordinates, to estimate how often the probe is right."
+        )
 
 
 def _offer(project: Project, labels: Labels, prediction: Prediction | None, at: list[int]) -> None:
@@ -162,7 +164,7 @@ def _files(project: Project, labels: Labels) -> None:
         disabled=not labels.of,
     )
     given = st.file_uploader(
-        "Go on from a table", ["csv"], key="labels_file", max_upload_size=4, help="place_id, label"
+        "Continue from a table", ["csv"], key="labels_file", max_upload_size=4, help="place_id, label"
     )
     if given is not None and st.session_state.get("labels_read") != given.file_id:
         st.session_state["labels_read"] = given.file_id
@@ -172,14 +174,15 @@ def _files(project: Project, labels: Labels) -> None:
             if len(known) < len(held):
                 lost = next(place for place in held if place not in known)
                 st.warning(
-                    f"{len(held) - len(known):,} of {len(held):,} labels are of no place here, such as {plain(lost)}"
+                    f"{len(held) - len(known):,} of {len(held):,} labels belong to places that are not in this "
+                    f"table, such as {plain(lost)}"
                 )
             for name, places in _by_class(known).items():
                 labels.give(places, name)
         except PlacevecError as error:
             st.error(plain(str(error)))
     command = f"placevec evaluate {project.path.name} --labels {labels.path.name}"
-    st.caption(f"Kept in {plain(labels.path.name)}: {plain(command)}")
+    st.caption(f"Saved in {plain(labels.path.name)}: {plain(command)}")
 
 
 def _by_class(given: dict[str, str]) -> dict[str, list[str]]:

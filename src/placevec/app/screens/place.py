@@ -24,7 +24,7 @@ def show(project: Project) -> None:
         text = st.text_input("Place ID", key="place", placeholder=str(project.table.place_id[0]))
     place = text if text in project.row_of else str(project.table.place_id[0])
     if text and text not in project.row_of:
-        st.warning(f"There is no place {plain(text, 60)}; shown is {plain(place)}.")
+        st.warning(f"There is no place {plain(text, 60)}; {plain(place)} is shown instead.")
     row = project.row_of[place]
     table = project.table
     lon, lat = table.lonlat[row]
@@ -36,7 +36,7 @@ def show(project: Project) -> None:
         if picture is not None:
             st.image(picture, width="stretch")
         else:
-            st.info("No picture: the dataset is not there, or the place has none.")
+            st.info("No picture: the dataset was not found, or it has none of this place.")
         vector = table.vectors[row]
         facts = {
             "place_id": place,

@@ -50,13 +50,19 @@ def show(project: Project) -> None:
         backend, trees, quality = _index(project)
         k = st.slider("Results", 5, 50, 10, key="k")
         many = st.number_input(
-            "More results", 0, min(_MOST, len(project.table)), 0, 100, key="many", help="0: as above"
+            "More results",
+            0,
+            min(_MOST, len(project.table)),
+            0,
+            100,
+            key="many",
+            help="0: use the number above",
         )
         apart = st.checkbox(
             "Leave out overlapping places",
             True,
             key="apart",
-            help="Places that show much the same ground as a better result",
+            help="Places that largely show the same area as a better result",
         )
     if query is None:
         show_space(project, "found", height=480, picks=kind == "Point on the map")
@@ -135,7 +141,8 @@ def _query(project: Project, kind: str, last: Selection) -> Query | None:
         )
     if kind == "Point on the map":
         side.caption(
-            "Click on the map: the point itself is embedded if the model reads it, else the nearest place counts."
+            "Click on the map: the point itself is embedded if the model can read it; otherwise the nearest place is "
+            "used."
         )
         if last.point is not None:
             st.session_state["point"] = last.point
@@ -180,7 +187,7 @@ def _found(project: Project, query: Query, found: gpd.GeoDataFrame, kind: str) -
     for note in found.attrs["notes"]:
         st.caption(plain(str(note)))
     if not len(found):
-        st.info("No place was found: there are no others, or all overlap the query.")
+        st.info("No place was found: there are no others, or they all overlap the query.")
         return
     place = None if asked is None else str(project.table.place_id[asked])
     show_space(

@@ -38,7 +38,7 @@ def show(project: Project) -> None:
             _examples(project, key, title)
     more, less = (_rows(project, key) for key in ("more", "less"))
     if not more:
-        st.markdown("#### Places like some and unlike others")
+        st.markdown("#### Places like some examples and unlike others")
         st.caption("Select examples on the page, or type them on the left.")
         show_space(project, "set_space", height=560)
         return
@@ -55,7 +55,7 @@ def show(project: Project) -> None:
 
 def _shown(project: Project, score: np.ndarray, found: pd.DataFrame) -> Selection:
     drawn = project.drawn
-    note = "Cosine similarity to the mean of the examples, moved away from those it shall not be like."
+    note = "Cosine similarity to the mean of the examples, moved away from the examples to avoid."
     coloring = by_number("score", "Score of the set", score[drawn.rows], note=note)
     selection = show_space(
         project, "set_space", height=480, colorings=colorings_content([coloring]),

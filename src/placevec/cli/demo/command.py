@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
 
 HELP = """\
-Prepares, trains, embeds, evaluates, searches and writes a page to explore. Existing results are reused, and a
-killed demo continues; --force starts over. Each step prints the command that does it on its own.
+Prepares, trains, embeds, evaluates, searches and writes a page to explore. Existing results are reused, and an
+interrupted demo picks up where it stopped; --force starts over. Each step prints the command that runs it on its own.
 
-
-With --osm or --tile-folder, the data is checked and a batch is loaded first. --test-only stops there,
---train-only stops after training, and --visualize-only embeds with the existing model and writes the page. An
-epoch has at most 10,000 places. Tiles have no labels, so only metrics without labels are computed for them.
+With --osm or --tile-folder, the data is checked and a batch is loaded first. --test-only stops there, --train-only
+stops after training, and --visualize-only embeds with the existing model and writes the page. An epoch has at most
+10,000 places. Tiles have no labels, so only metrics without labels are computed for them.
 
 For example:
 
@@ -60,7 +59,7 @@ def command(
         osm: Your own OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2.
         tile_folder: Your own folder of tiles: LAYER/z/x/y.png or tile_z_x_y.png.
         out: Directory for all output (default demo, or demo-NAME).
-        preset: Preset of the training, such as founding or founding-rgb (default: settings for the size of the data).
+        preset: Training preset, such as founding or founding-rgb (default: settings that suit the size of the data).
         epochs: Number of epochs.
         test_only: Only check the data and load a batch.
         train_only: Stop after training.

@@ -100,7 +100,7 @@ class Steps:
         from placevec.cli.demo.check import first_batch, layers_held
 
         self._begin(
-            "Test loading: a batch as training sees it", f"validate {shlex.quote(str(self.plan.dataset))}"
+            "Test loading: one batch, as training sees it", f"validate {shlex.quote(str(self.plan.dataset))}"
         )
         layers, batch = layers_held(dataset), first_batch(dataset, self.plan.training)
         self.found["layers"], self.found["batch"] = layers, batch
@@ -123,7 +123,7 @@ class Steps:
             options["steps_per_epoch"] = MAX_PER_EPOCH // 64
         folder, run = shlex.quote(str(self.plan.dataset)), shlex.quote(str(self.plan.run))
         self._begin(
-            "Train: near places closer together than far ones",
+            "Train: nearby places closer together than distant ones",
             f"train {DEMO} {folder} --out {run} {spelled(options)}",
         )
         return api.train(
@@ -191,7 +191,7 @@ class Steps:
 
         query = self.plan.query
         asked: dict[str, Any] = {"name": query} if query is not None else {"place": _middle(table)}
-        what = query or f"the one in the middle, {asked['place']}"
+        what = query or f"the place in the middle, {asked['place']}"
         self._begin(
             f"Search: the places most similar to {what}",
             f"search {shlex.quote(str(self.plan.table))} {spelled(asked)} -k 5",

@@ -147,11 +147,13 @@ def _parsed(content: Mapping[str, Any], source: str) -> Templates:
         for one in _sentences(entry, f"{source}: template {number}")
     ]
     if len(found) > MAX_TEMPLATES:
-        raise InputError(f"{source}: {len(found):,} sentences are more than {MAX_TEMPLATES:,}")
+        raise InputError(
+            f"{source}: there are {len(found):,} sentences; at most {MAX_TEMPLATES:,} are allowed"
+        )
     if not isinstance(words, dict) or not all(
         isinstance(own, dict) and all(_is_short(one) for one in own.values()) for own in words.values()
     ):
-        raise InputError(f"{source}: [words.xx] has short texts by type, such as water = 'vesi'")
+        raise InputError(f"{source}: [words.xx] must hold short texts by type, such as water = 'vesi'")
     before = Templates.of(extends) if extends else Templates(())
     both = {**before.words}
     for language, own in words.items():
@@ -161,21 +163,21 @@ def _parsed(content: Mapping[str, Any], source: str) -> Templates:
 
 def _sentences(entry: Any, at: str) -> list[Sentence]:
     if not isinstance(entry, dict) or set(entry) - {"language", "types", "texts"}:
-        raise InputError(f"{at}: its fields are language, types and texts")
+        raise InputError(f"{at}: its fields must be language, types and texts")
     language, types, texts = entry.get("language"), entry.get("types", []), entry.get("texts")
     if language is not None and not (isinstance(language, str) and _LANGUAGE.fullmatch(language)):
-        raise InputError(f"{at}: language is a code such as fi; got {language!r}")
+        raise InputError(f"{at}: language must be a code such as fi; got {language!r}")
     if not isinstance(types, list) or not all(map(_is_short, types)):
-        raise InputError(f'{at}: types are a list such as ["water", "water/river"]')
+        raise InputError(f'{at}: types must be a list such as ["water", "water/river"]')
     if not isinstance(texts, list) or not texts:
-        raise InputError(f"{at}: texts are a list of sentences with {{name}}")
+        raise InputError(f"{at}: texts must be a list of sentences with {{name}}")
     return [Sentence(_checked(text, at), language, tuple(types)) for text in texts]
 
 
 def _checked(text: Any, at: str) -> str:
     if not isinstance(text, str) or not text.isprintable() or len(text) > MAX_CHARACTERS:
         raise InputError(
-            f"{at}: a sentence is a text of at most {MAX_CHARACTERS} characters; got {repr(text)[:60]}"
+            f"{at}: a sentence must be a text of at most {MAX_CHARACTERS} characters; got {repr(text)[:60]}"
         )
     try:
         asked = [
@@ -186,7 +188,8 @@ def _checked(text: Any, at: str) -> str:
         raise InputError(f"{at}: {text!r}: {error}") from error
     if asked != plain or NAME not in asked or set(asked) - set(PARTS):
         raise InputError(
-            f"{at}: a sentence has {{name}}, and may have {{aliases}}, {{type}} and {{description}}; got {text!r}"
+            f"{at}: a sentence must have {{name}}, and may have {{aliases}}, {{type}} and {{description}}; got "
+            f"{text!r}"
         )
     return text
 

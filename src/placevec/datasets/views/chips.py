@@ -192,7 +192,7 @@ class ChipsView:
         if bool(wrong.any()):
             row = int(rows[wrong][0])
             what = "a synthetic point has no chips" if row == -1 else f"there is no place {row}"
-            raise InputError(f"{what}: chips are read by row, of {len(self):,} places")
+            raise InputError(f"{what}: chips are read by row, and there are {len(self):,} places")
 
     def _chips(self, look: Look) -> Ints:
         """(n,) position of the chip for each row, -1 if there is none."""

@@ -67,7 +67,7 @@ class CoordinatesView:
                 return torch.zeros(len(rows), 2, dtype=torch.float64)
             raise InputError(
                 f"rows {int(rows.min())} to {int(rows.max())} are out of range for {len(self):,} places; "
-                "a look of synthetic points needs lonlat"
+                "synthetic points need lonlat"
             )
         return torch.where(missing[:, None], 0.0, self._table[rows])
 

@@ -43,9 +43,7 @@ def feature_files(name: str) -> tuple[str, str]:
     ('features/image_features.npy', 'features/image_features.parquet')
     """
     if not _NAME.fullmatch(name):
-        raise InputError(
-            f"a view name must consist of lower-case letters, digits, _ and -; got {name[:80]!r}"
-        )
+        raise InputError(f"a view name must consist of lowercase letters, digits, _ and -; got {name[:80]!r}")
     return f"{FOLDER}/{name}.npy", f"{FOLDER}/{name}.parquet"
 
 

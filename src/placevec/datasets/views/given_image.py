@@ -33,8 +33,8 @@ def bands_of(chip: Chip, spec: ViewSpec, words: str) -> NDArray[np.generic]:
     if not chip.bands:
         if len(chip.pixels) != len(wanted):
             raise InputError(
-                f"{chip.name} has {len(chip.pixels)} bands without names; the model reads {len(wanted)} of"
-                f" {spec.name!r}: {', '.join(wanted)}"
+                f"{chip.name} has {len(chip.pixels)} bands without names; the model reads {len(wanted)} bands of "
+                f"{spec.name!r}: {', '.join(wanted)}"
             )
         return chip.pixels
     at = {name: number for number, name in enumerate(chip.bands)}
@@ -43,7 +43,7 @@ def bands_of(chip: Chip, spec: ViewSpec, words: str) -> NDArray[np.generic]:
             at |= {other: at[name] for other in others if other not in at}
     if missing := [name for name in wanted if name not in at]:
         raise InputError(
-            f"{chip.name} has no {words} {missing[0]!r}, which the model reads of {spec.name!r}; it has"
+            f"{chip.name} has no {words} {missing[0]!r}, which the model reads for {spec.name!r}; it has"
             f" {', '.join(chip.bands)}"
         )
     return chip.pixels[[at[name] for name in wanted]]
@@ -66,7 +66,8 @@ def in_window(pixels: NDArray[np.generic], chip: Chip, spec: ViewSpec) -> NDArra
         return pixels
     if side < _NEAR * spec.size_m:
         raise InputError(
-            f"{chip.name} shows {side:.0f} m, but the model reads {spec.size_m:g} m of {spec.name!r}"
+            f"{chip.name} covers {side:.0f} m on a side, but the model reads windows of {spec.size_m:g} m of "
+            f"{spec.name!r}"
         )
     kept = max(1, round(min(height, width) * min(1.0, spec.size_m / side)))
     return centered(pixels, kept)
@@ -101,6 +102,7 @@ def require_type(pixels: NDArray[np.generic], allowed: Sequence[str], name: str,
     """
     if allowed and str(pixels.dtype) not in allowed:
         raise InputError(
-            f"{name} has numbers of type {pixels.dtype}, but the model was trained on {spec.values} of {spec.name!r}:"
+            f"{name} has pixel values of type {pixels.dtype}, but the model was trained on {spec.values} for "
+            f"{spec.name!r}:"
             " convert the image"
         )

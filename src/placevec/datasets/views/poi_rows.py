@@ -56,7 +56,9 @@ class PoiRowsView:
         if not table.schema.equals(SCHEMA, check_metadata=False):
             raise DatasetError(f"{path} is not a table of points by place; prepare the dataset again")
         if table["place_id"].to_pylist() != list(place_ids):
-            raise DatasetError(f"{path} has other places than the dataset; prepare the dataset again")
+            raise DatasetError(
+                f"{path} does not have the same places as the dataset; prepare the dataset again"
+            )
         self._names, self._spec = tuple(names), spec
         self._starts, self._category = _lists(table["categories"])
         self._edge_starts, self._source = _lists(table["sources"])

@@ -142,7 +142,7 @@ class PoiSetsView:
             InputError: a look without coordinates, or another warp.
         """
         if look.lonlat is None:
-            raise InputError(f"the view {self._spec.name!r} needs coordinates, but the look has none")
+            raise InputError(f"the view {self._spec.name!r} needs coordinates, but none are given")
         if unknown := set(look.warp) - set(_WARPS):
             raise InputError(f"unknown warp {', '.join(unknown)}: sets of points support {', '.join(_WARPS)}")
         lonlat = look.lonlat.cpu().numpy().astype(np.float64)

@@ -146,7 +146,9 @@ class PoiTable:
         return self.describe(tags, self.match(tags))
 
     def describe(self, tags: Mapping[str, str], match: Match) -> Poi | None:
-        """A `match` with the object's own name."""
+        """The point of interest of an object, from its match and its own name; None if it has neither a group nor a
+        name.
+        """
         name = tags.get("name") or None
         if not match.key or (match.group is None and name is None):
             return None

@@ -175,17 +175,19 @@ def check_spec(spec: ViewSpec, wanted: ViewSpec, *, words: str = "channel") -> N
         )
     if wanted.rules is not None and spec.rules is None:
         raise PlacevecError(
-            f"the model was trained on a {wanted.name!r} drawn by known rules ({wanted.rules[:8]}), but the rules of "
+            f"the model was trained on a {wanted.name!r} view drawn by known rules ({wanted.rules[:8]}), but the "
+            f"rules of "
             "this dataset's tiles are unknown: train a model on it"
         )
     if wanted.rules is not None and spec.rules != wanted.rules:
         raise PlacevecError(
-            f"the model was trained on a {wanted.name!r} drawn by other rules "
+            f"the model was trained on a {wanted.name!r} view drawn by other rules "
             f"({str(wanted.rules)[:8]}, the dataset's are {str(spec.rules)[:8]}): prepare the dataset with the same table"
         )
     if wanted.values != spec.values:
         raise PlacevecError(
-            f"the model was trained on a {wanted.name!r} with {wanted.values or 'unknown values'}, but the dataset has "
+            f"the model was trained on a {wanted.name!r} view with {wanted.values or 'unknown values'}, but the "
+            f"dataset has "
             f"{spec.values or 'unknown values'}: prepare the dataset in the same way"
         )
 
@@ -224,7 +226,7 @@ class JoinedRecords:
 
     def __init__(self, views: Sequence[View], counts: Sequence[int]) -> None:
         if not views or any(view.spec != views[0].spec for view in views):
-            raise InputError("joined views need at least one view, and the same specification for all")
+            raise InputError("joined views need at least one view, all with the same specification")
         self.views = tuple(views)
         self.first_row = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 

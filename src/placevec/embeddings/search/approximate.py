@@ -270,7 +270,7 @@ class AnnoyIndex(ApproximateIndex):
         return rows
 
     def _grown(self, vectors: Floats32) -> None:
-        raise InputError("an index of Annoy cannot grow: build it again")
+        raise InputError("an Annoy index cannot be extended: build it again")
 
     def write(self, path: Path) -> None:
         """Write the trees."""

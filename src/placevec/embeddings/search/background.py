@@ -102,8 +102,9 @@ class Background:
         if not np.isfinite(best[0]):
             return "nothing stands out: most places are equally far from the query"
         return (
-            f"nothing stands out: the best z is {best[0]:.1f}, and the best of {self.count:,} random numbers (as many as"
-            f" places that do not overlap) reaches {self.by_chance:.1f} in one of twenty cases; the order may mean little"
+            f"nothing stands out: the best z is {best[0]:.1f}, and the best of {self.count:,} random numbers (as "
+            f"many as there are non-overlapping places) reaches {self.by_chance:.1f} in one of twenty cases; the "
+            f"order may mean little"
         )
 
 

@@ -49,7 +49,9 @@ class Examples:
         if not like and not unlike:
             return None
         if not like:
-            raise UsageError("examples of what to avoid need at least one of what to find: give --like")
+            raise UsageError(
+                "examples of what to avoid need at least one example of what to find: give --like"
+            )
         if both := sorted(set(like) & set(unlike)):
             raise UsageError(f"{both[0][:60]!r} is given with --like and with --unlike")
         liked, avoided = (
@@ -85,5 +87,5 @@ def require_examples(*others: object) -> None:
     """InputError if there is another query beside the examples."""
     if any(other is not None for other in others):
         raise InputError(
-            "examples are a query of their own: give no place, tile, point or vector beside them"
+            "examples are a query of their own: do not give a place, tile, point or vector as well"
         )

@@ -105,4 +105,6 @@ def _number(value: str, column: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise UsageError(f"the column {column[:60]!r} has numbers; {value[:60]!r} is none") from None
+        raise UsageError(
+            f"the column {column[:60]!r} has numbers, but {value[:60]!r} is not a number"
+        ) from None

@@ -75,7 +75,7 @@ def checked(vectors: ArrayLike, dim: int | None = None, what: str = "a query vec
     """(Q, D) float32, without a copy if possible; InputError for another shape or values that are not finite."""
     array = np.ascontiguousarray(vectors, np.float32)
     if array.ndim != 2 or array.shape[1] == 0:
-        raise InputError(f"vectors must have the shape (rows, numbers); got {array.shape}")
+        raise InputError(f"vectors must have the shape (rows, dimensions); got {array.shape}")
     if dim is not None and array.shape[1] != dim:
         raise InputError(
             f"the query vectors have {array.shape[1]} dimensions, the searched vectors have {dim}"

@@ -51,7 +51,9 @@ class CodesIndex(MeasuredIndex):
     ) -> None:
         super().__init__(vectors, metric)
         if metric == "manhattan":
-            raise InputError("codes of vectors are for the metrics cosine, angular, euclidean and dot")
+            raise InputError(
+                "int8 and bits are supported only for the metrics cosine, angular, euclidean and dot"
+            )
         self.storage = storage
         self._center, self._scale, self._term = self._measured()
         self._codes: NDArray[np.generic]

@@ -230,7 +230,7 @@ def _notes(
             " exact search)"
         )
     if asked["threshold"] is not None and found == k:
-        notes.append(f"there are at least {k:,} places within the threshold: raise k for the others")
+        notes.append(f"there are at least {k:,} places within the threshold: raise k to get more")
     elif asked["threshold"] is None and found < k:
         why = "that may be found" if allowed < k else f"at least {asked['min_distance_m']:.0f} m apart"
         notes.append(f"only {found:,} of the {k:,} results asked for: there are no more places {why}")

@@ -44,11 +44,13 @@ class Kind:
         if self.backend == "ivf" and self.metric == "manhattan":
             raise UsageError("ivf does not support the metric manhattan: use exact, hnsw or annoy")
         if self.backend == "annoy" and self.storage != "float32":
-            raise UsageError("an index of Annoy stores float32 only: use exact, hnsw or ivf")
+            raise UsageError("an Annoy index stores only float32: use exact, hnsw or ivf")
         if self.backend in ("hnsw", "ivf") and self.storage == "bits":
-            raise UsageError("one bit a number is for the backend exact, which compares all places")
+            raise UsageError("bits are supported only by the backend exact, which compares all places")
         if self.storage != "float32" and self.metric == "manhattan":
-            raise UsageError("short codes are for the metrics cosine, angular, euclidean and dot")
+            raise UsageError(
+                "int8 and bits are supported only for the metrics cosine, angular, euclidean and dot"
+            )
 
     @property
     def name(self) -> str:
@@ -167,7 +169,7 @@ def _opened(emb: Embeddings, kind: Kind, force: bool, progress: Progress) -> Ope
         try:
             return _read(emb, kind, facts)
         except PlacevecError as error:
-            note = f"{error}; it is built again"
+            note = f"{error}; building it again"
     index = kind.build(emb.vectors, progress)
     try:
         return Opened(index, _write(emb, kind, index, facts), False, note=note)
@@ -176,7 +178,7 @@ def _opened(emb: Embeddings, kind: Kind, force: bool, progress: Progress) -> Ope
         OutputError,
     ) as error:  # a folder that cannot be written to: the index serves from memory
         why = error.strerror if isinstance(error, OSError) else str(error)
-        return Opened(index, None, False, note=f"the index cannot be kept beside the table: {why}")
+        return Opened(index, None, False, note=f"the index cannot be saved next to the table: {why}")
 
 
 def _read(emb: Embeddings, kind: Kind, facts: Path) -> Opened:
@@ -186,10 +188,12 @@ def _read(emb: Embeddings, kind: Kind, facts: Path) -> Opened:
         raise EmbeddingsError(f"{printable(str(facts))} describes another kind of index")
     count = int(told["places"])
     if told["dim"] != emb.dim or count > len(emb) or told["vectors"] != _hash_of(emb, count):
-        raise EmbeddingsError(f"{printable(str(path))} is an index of other vectors")
+        raise EmbeddingsError(f"{printable(str(path))} is an index for other vectors")
     grown = count < len(emb)
     if grown and kind.backend == "annoy":
-        raise EmbeddingsError(f"{printable(str(path))} lacks {len(emb) - count:,} places and cannot grow")
+        raise EmbeddingsError(
+            f"{printable(str(path))} lacks {len(emb) - count:,} places and cannot be extended"
+        )
     index = kind.read(emb.vectors[:count], path)
     if not grown:
         index.recalls[10, None] = float(told["recall_at_10"])

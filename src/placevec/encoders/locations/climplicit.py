@@ -63,7 +63,7 @@ class ClimplicitEncoder(nn.Module):
             InputError: invalid coordinates, or a ``year``, which this encoder does not support.
         """
         if year is not None:
-            raise InputError("this encoder does not support year=: its vectors hold four months")
+            raise InputError("this encoder does not support year=: its vectors combine four months")
         across, along = degrees(lon, lat, self.last.weight.device)
         many = across.dim() == 1 and len(across) > AT_ONCE and not torch.is_grad_enabled()
         if not many or torch.compiler.is_compiling():

@@ -48,7 +48,7 @@ class RasterField(nn.Module):
             whole(name, value, 1, MAX_CELLS)
         if bands * height * width > MAX_CELLS or not (step_lon > 0 and step_lat > 0):
             raise ModelError(
-                f"a raster of {bands} x {height} x {width} cells is too large: at most {MAX_CELLS:,} fit into a model"
+                f"a raster of {bands} x {height} x {width} cells is too large: a model holds at most {MAX_CELLS:,}"
             )
         self.west, self.north, self.step_lon, self.step_lat = west, north, step_lon, step_lat
         self.dim = bands + 1

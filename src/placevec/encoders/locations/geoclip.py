@@ -76,7 +76,7 @@ class GeoClipEncoder(nn.Module):
             whole(name, value, 1, 65536)
         if not 1 <= len(sigmas) <= MAX_CAPSULES or not all(0 < sigma < math.inf for sigma in sigmas):
             raise ModelError(
-                f"sigmas must be 1 to {MAX_CAPSULES} numbers above 0, one per capsule; got {sigmas!r}"
+                f"sigmas must be 1 to {MAX_CAPSULES} positive numbers, one per capsule; got {sigmas!r}"
             )
         self.dim, self.frequencies, self.hidden = dim, frequencies, hidden
         self.sigmas = tuple(float(sigma) for sigma in sigmas)

@@ -91,7 +91,7 @@ def _pair(points: Any) -> tuple[Any, Any]:
         empty = int((geometry.isna() | geometry.is_empty).sum())
         if empty or not (geometry.geom_type == "Point").all():
             raise InputError(
-                "location encoders need points: drop missing geometries, and use .representative_point() of polygons"
+                "location encoders need points: drop missing geometries, and use .representative_point() for polygons"
             )
         return geometry.x.to_numpy(), geometry.y.to_numpy()
     if hasattr(points, "columns"):

@@ -128,7 +128,7 @@ def _maker(name: str, variant: Variant) -> Callable[..., Positional]:
         raise ModelError(f"variant must be 'corrected' or 'original'; got {variant!r}")
     maker = FAMILIES[title].corrected if variant == "corrected" else FAMILIES[title].original
     if maker is None:
-        raise ModelError(f"{title} has no original variant: it is not part of the founding system")
+        raise ModelError(f"{title} has no original variant: it is not part of the original system")
     return maker
 
 

@@ -265,7 +265,7 @@ def _notes(task: Task, split: Split, rivals: Sequence[Row]) -> list[str]:
     if task.ceiling is not None:
         notes.append(f"no classifier can exceed {task.ceiling:.3f} in expectation")
     if (share := reachable(task, split)) < 0.995:
-        notes.append(f"{share:.1%} of the tested points have a class that occurs in their training")
+        notes.append(f"{share:.1%} of the tested points have a class that occurs in their training set")
     if edges := sum(int(row.further.get(EDGES, 0)) for row in rivals):
         notes.append(f"in {edges} folds the penalty was at the end of the grid while the score still rose")
     return notes

@@ -78,7 +78,7 @@ def scores(
     points, values = np.asarray(lonlat, np.float64), np.asarray(performance, np.float64)
     if points.shape != (len(values), 2) or not (np.isfinite(points).all() and np.isfinite(values).all()):
         raise EvaluationError(
-            f"geo-bias needs one finite performance for each row of lon, lat; got {points.shape} and {values.shape}"
+            f"geo-bias needs one finite performance value per row of lon, lat; got {points.shape} and {values.shape}"
         )
     centers = np.sort(np.random.default_rng([seed, 0x6B]).permutation(len(points))[:max_centers])
     found: dict[str, list[tuple[float, int]]] = {}

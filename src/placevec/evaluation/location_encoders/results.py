@@ -139,8 +139,8 @@ def settled(
     if isinstance(known, dict) and known.keys() == {"points", "folds"}:
         if points not in (None, known["points"]) or folds != known["folds"]:
             raise UsageError(
-                f"{out} holds a benchmark of {known['points']:,} points in {known['folds']} folds: "
-                "ask for the same, or choose another --out"
+                f"{out} holds a benchmark with {known['points']:,} points and {known['folds']} folds: use the same "
+                f"numbers, or choose another --out"
             )
         return int(known["points"]), folds
     return affordable(budget_s, folds, cells) if points is None else points, folds
@@ -162,7 +162,7 @@ def taken(whole: Task, points: int, split: Callable[[Task], object]) -> Task:
         except EvaluationError:
             raise error from None
         raise EvaluationError(
-            f"{error}. Of its {many:,} points only {points:,} were used: raise --points"
+            f"{error}. Only {points:,} of its {many:,} points were used: raise --points"
         ) from error
     return task
 

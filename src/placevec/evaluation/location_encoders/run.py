@@ -46,7 +46,7 @@ class Benchmark:
         out: folder of the results.
         probes: of `PROBES`.
         schemes: of `folds.SCHEMES`.
-        seeds: shufflings, from 0.
+        seeds: shuffles, from 0.
         folds: of a shuffling.
     """
 

@@ -26,7 +26,8 @@ from placevec.io.atomic import write_csv, write_text
 from placevec.io.progress import printable
 
 METHOD = (
-    "Intervals are 95% over spatial blocks and seeds, paired over encoders. **better** and **worse** than the best "
+    "Intervals are 95% intervals over spatial blocks and seeds, paired over encoders. **better** and **worse** than "
+    "the best "
     "baseline are claimed where Holm's procedure over the encoders of a table keeps the chance of any false claim at "
     "5%."
 )
@@ -118,8 +119,8 @@ def _corrected(groups: Sequence[Group]) -> list[str]:
         return []
     lines = [
         "## Summary: corrected against original", "",
-        "Difference of the corrected form from its original, mean of the tasks, paired; each a 95% interval, "
-        f"not adjusted for there being {len(found)} comparisons in this file. An R² below 0 counts as 0.",
+        "Difference between the corrected form and its original, mean over tasks, paired; each interval is a 95% "
+        f"interval, not adjusted for the {len(found)} comparisons in this file. An R² below 0 counts as 0.",
         "",
     ]  # fmt: skip
     strata = [OVERALL, ANTIMERIDIAN, POLES]
@@ -145,7 +146,7 @@ def _left_out(outcome: Outcome) -> list[str]:
     lines = [
         "## Left out",
         "",
-        "What did not fit into the budget; the same command with a larger one goes on from here.",
+        "What did not fit into the budget; the same command with a larger budget continues from here.",
         "",
     ]
     kinds: dict[tuple[str, str], list[str]] = {}

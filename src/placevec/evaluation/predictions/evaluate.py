@@ -51,9 +51,9 @@ SUBJECT = "model"
 UNTRAINED = "untrained encoder + linear"
 DRAWS = 2_000
 METHOD = (
-    "Every row is measured on the same places. Intervals are 95% over blocks of places; they are about this area and "
-    "places like these, not about other areas, and not about training the model again. Verdicts hold together: Holm's "
-    "rule keeps the chance of any false one among them at 5%."
+    "Every row is measured on the same places. Intervals are 95% intervals over blocks of places; they concern this "
+    "area and places like these, not other areas and not training the model again. Verdicts hold jointly: Holm's "
+    "rule keeps the chance of any false verdict at 5%."
 )
 _BACKGROUND = 10_000
 _MAX_SCORES = 2**26
@@ -117,7 +117,7 @@ def evaluate_predictions(
         )
     if split.unseen:
         notes.append(
-            f"{split.unseen:,} places are of classes that the model was never trained on: always wrong"
+            f"{split.unseen:,} places belong to classes that the model was never trained on: it is always wrong there"
         )
     over = measure.over
     found = {row.name: row.score.value for row in rows}
@@ -277,7 +277,7 @@ class _Measure:
 
         best = max(_CELLS_M, key=quality)
         found = self._against_background(lambda points, _: counted(best, self.rows, points))
-        end = f", the end of what was tried ({_CELLS_M[0] / 1000:g} to {_CELLS_M[-1] / 1000:g} km)"
+        end = f", the end of the range tried ({_CELLS_M[0] / 1000:g} to {_CELLS_M[-1] / 1000:g} km)"
         return (
             found,
             f"grid cells of {best / 1000:g} km were best{end if best in (_CELLS_M[0], _CELLS_M[-1]) else ''}",
@@ -425,12 +425,14 @@ def _images(
     if predictions is None:
         return None
     if labels.classes != head.classes:
-        notes.append("image predictions have other classes than the model, so they are not combined with it")
+        notes.append(
+            "image predictions have different classes than the model, so they are not combined with it"
+        )
         return None
     if len(split.unplaced):
         notes.append(
-            f"{len(split.unplaced):,} labeled photos without coordinates count in {EVERY_PHOTO!r} only; each is a"
-            " block by itself"
+            f"{len(split.unplaced):,} labeled photos without coordinates count only in {EVERY_PHOTO!r}; each is a "
+            f"block of its own"
         )
     return predictions, labels.image_rows.astype(np.int64)
 
@@ -460,7 +462,7 @@ def _rows(
         for name, model in trees(measure.classes, measure.seed).items():
             yield name, measure.of(measure.tree(model))
         if len(measure.rows) > PROCESS_PLACES:
-            notes.append(f"the Gaussian process learned from {PROCESS_PLACES:,} places, drawn at random")
+            notes.append(f"the Gaussian process was trained on {PROCESS_PLACES:,} places, drawn at random")
         yield "lon, lat + Gaussian process", measure.of(measure.process())
     yield "sin, cos + linear", measure.of(measure.linear(lambda points, _: sines(points)))
     untrained = measure.model.untrained(measure.seed + 1)

@@ -84,7 +84,7 @@ def evaluate_probes(
         task, features, splits, blocks, inner, pairs=PAIRS, budget=budget, lonlat=task.points, regions=names,
         curve=curve, positions=(COORDINATES,), progress=progress,
     )  # fmt: skip
-    kept = "the encoder stays as its run trained it, with all labels"
+    kept = "the encoder is kept as its run trained it, with all labels"
     kept += " of all regions" if names else ""
     return replace(found, notes=[f"{kept}: only the probes are new", *task.notes, *found.notes])
 
@@ -113,7 +113,7 @@ def _task(
     kind: Kind = "regression" if head.kind == "number" else "classification"
     what = "regions left out" if regions is not None else "fewer labels"
     task = Task(
-        f"{name}, {what}", kind, known, rows, head.classes, description="Vectors under new probes", lonlat=lonlat[rows],
+        f"{name}, {what}", kind, known, rows, head.classes, description="Vectors with new probes", lonlat=lonlat[rows],
         metric="accuracy" if kind == "classification" else "",
     )  # fmt: skip
     task.check_varied()

@@ -108,7 +108,7 @@ def seen_by_image(image: Any, rows: Ints, classes: int) -> tuple[Floats, NDArray
 def _known(scores: Floats, what: str) -> tuple[Floats, NDArray[np.bool_]]:
     """(scores, ones in rows that hold NaN or nothing but zeros; which rows hold neither)."""
     if (scores < 0).any():
-        raise EvaluationError(f"scores {what} are probabilities, 0 or more; one is {np.nanmin(scores):g}")
+        raise EvaluationError(f"scores {what} must be probabilities, 0 or more; one is {np.nanmin(scores):g}")
     known: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1) & (scores > 0).any(axis=1))
     return np.where(known[:, None], scores, 1.0), known
 

@@ -150,7 +150,9 @@ def reliability_notes(
     order = np.argsort(doubt, kind="stable")
     risks = {share: float(risk[order[: max(1, round(share * len(order)))]].mean()) for share in _KEPT}
     found["risk"] = {f"{share:g}": value for share, value in risks.items()}
-    told = ", ".join(f"{value:.3g} of the surest {share:.0%}" for share, value in list(risks.items())[1:])
+    told = ", ".join(
+        f"{value:.3g} of the most certain {share:.0%}" for share, value in list(risks.items())[1:]
+    )
     lines.append(f"{name} {risks[1.0]:.3g}; {told}")
     return lines, found
 

@@ -81,8 +81,8 @@ def held_out(model: Model, dataset: Dataset, labels: Labeled) -> HeldOut:
         notes.append("the dataset has no split: all its places are tested, and no baseline can be trained")
     else:
         raise EvaluationError(
-            "the model was trained on all of these places, so none are left to test it: prepare with a split, or "
-            "name another dataset with --dataset"
+            "the model was trained on all of these places, so none are left to test it on: prepare with a split, or "
+            "give another dataset with --dataset"
         )
     values = _numbered(labels, model.head)
     unseen = 0
@@ -90,7 +90,7 @@ def held_out(model: Model, dataset: Dataset, labels: Labeled) -> HeldOut:
         unseen = int((values[tested] >= model.head.outputs).sum())
         train, validation = (part[values[part] < model.head.outputs] for part in (train, validation))
         if unseen == len(tested):
-            raise EvaluationError("the model was trained on none of the tested classes")
+            raise EvaluationError("the model was not trained on any of the tested classes")
     unplaced = rows[:0]
     if labels.split is not None and name in SPLITS:
         placeless = ~np.isfinite(dataset.lonlat).all(axis=1)

@@ -134,7 +134,7 @@ def views_of(model: Model, view: str | None = None) -> tuple[str, str]:
         raise UsageError(f"this model has no images called {view!r}: choose from {', '.join(others)}")
     if view is None and len(others) > 1:
         raise UsageError(
-            f"this model has several views beside texts ({', '.join(others)}): choose one with --view"
+            f"this model has several views besides texts ({', '.join(others)}): choose one with --view"
         )
     return view or others[0], texts[0]
 
@@ -240,7 +240,7 @@ class _Asked:
         if self.blocks is None or len(tested) < 2 * MIN_OF_A_KIND:
             return None
         self.notes.append(
-            "baselines are trained on other blocks of the evaluated places, which the model never saw"
+            "baselines are trained on the other blocks of the evaluated places, which the model never saw"
         )
         lonlat = self.dataset.lonlat[self.rows]
         try:
@@ -275,7 +275,7 @@ def _rows(asked: _Asked, baselines: bool, seeds: int) -> Iterator[tuple[str, lis
     bare = [asked.model.untrained(seed) for seed in range(seeds)]
     split = asked.split
     if split is None:
-        asked.notes.append("too few places to train ridge on: the rows that need it are left out")
+        asked.notes.append("too few places to train ridge regression on: the rows that need it are left out")
     else:
         features = statistics(asked.model, asked.dataset, asked.image, asked.rows)
         groups = np.arange(len(asked.rows)) if asked.blocks is None else asked.blocks.number
@@ -309,10 +309,10 @@ def _results(asked: _Asked, rows: Mapping[str, list[_Finder]]) -> Iterator[Words
     if len(of_type) and len(asked.asked_types) > 1:
         scorer = _Ranked(asked, words_ask=True, within=True)
         alone = {name: finders for name, finders in rows.items() if name != ORACLE}
-        question = "Words find the image of their place first of all places of its type"
+        question = "Words find the image of their place first among all places of its type"
         yield _result(asked, "text to image within a type", "R@1", question, alone, scorer.scores, of_type)
         plain = {name: finders for name, finders in rows.items() if name != ORACLE}
-        question = f"The right one of {len(asked.asked_types)} types is found by its name"
+        question = f"The right type of {len(asked.asked_types)} is found by its name"
         yield _result(asked, "types by name", "top-1", question, plain, partial(_type_scores, asked), of_type)
 
 
@@ -418,7 +418,7 @@ def _by_words(asked: _Asked) -> list[WordsResult]:
             task="text to image by words", kind="retrieval", description="", metric="R@10", places=len(rows),
             classes={}, blocks=blocks.count, effective_blocks=blocks.effective, block_m=blocks.size_m, buffer_m=0.0,
             folds=0, seeds=1, kept=1.0, rows=made, comparisons=[], subject=made[0].name,
-            question=f"Of words by {made[0].name}, the image of their place is among the first 10 of "
+            question=f"For words by {made[0].name}, the image of their place is among the first 10 of "
             f"{int(made[0].further['places']):,}", unclaimed=asked.held.seen,
         )
     ]  # fmt: skip

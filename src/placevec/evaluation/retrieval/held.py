@@ -89,7 +89,7 @@ def held_of(model: Model, dataset: Dataset, usable: NDArray[np.bool_], view: str
     for name, rows in (("in held-out blocks", blocks), ("of other entities", entities)):
         if len(rows) > count and not seen:
             notes.append(
-                f"{count:,} of {len(rows):,} places {name}, drawn at random: pools are of equal size"
+                f"{count:,} of {len(rows):,} places {name}, drawn at random so that pools are of equal size"
             )
     return Held(
         _some(blocks, count, seed), _some(entities, count, seed + 1), _some(train, MAX_TRAINED, seed), seen, tuple(notes)

@@ -17,11 +17,11 @@ from placevec.io import atomic
 
 FOUNDING_FILE = "test_metrics.json"
 METHOD = (
-    "A query is one text or one image of a place, and its pool are the images or texts of all evaluated places; ties "
-    "share their ranks, so that vectors or texts that are all the same score as chance does. Ridge regressions are "
-    "fitted on training places, with the penalty chosen inside them. Types are asked for by name, each in several "
-    "sentences whose vectors are averaged. Intervals are 95% over blocks of places, paired between rows; Holm's rule "
-    "holds for the comparisons of a table."
+    "A query is one text or one image of a place, and its pool is the images or texts of all evaluated places; ties "
+    "share their ranks, so that identical vectors or texts score the same as chance. Ridge regressions are fitted on "
+    "training places, with the penalty chosen within them. Types are queried by name, each in several sentences "
+    "whose vectors are averaged. Intervals are 95% intervals over blocks of places, paired between rows; Holm's rule "
+    "covers the comparisons of a table."
 )
 
 
@@ -46,7 +46,9 @@ class WordsResult(Result):
     def why_no_claim(self) -> str:
         """As of other results, and training places before that."""
         if self.unclaimed:
-            return "the model was trained on these places; places that it has not seen may carry a claim"
+            return (
+                "the model was trained on these places; only places that it has not seen may support a claim"
+            )
         return super().why_no_claim
 
     @property
@@ -63,7 +65,7 @@ class WordsResult(Result):
             others = [row for row in self.rows if row.name not in (self.subject, CHANCE, ORACLE)]
             best = max(others, key=lambda row: row.score.value, default=None)
             beside = "" if best is None else f"; {best.name} {best.score.value:.0%}"
-            return f"{figures}{beside}. Too little is known here to claim a difference."
+            return f"{figures}{beside}. There is too little evidence here to claim a difference."
         beaten = [one.against for one in self.comparisons if one.claim == "better"]
         ahead = [one.against for one in self.comparisons if one.claim == "worse"]
         open_ = [one.against for one in self.comparisons if one.against not in (*beaten, *ahead)]
@@ -72,7 +74,7 @@ class WordsResult(Result):
             for said, names in (
                 ("better than", beaten),
                 ("worse than", ahead),
-                ("not clearly other than", open_),
+                ("not clearly different from", open_),
             )
             if names
         ]

@@ -73,9 +73,9 @@ def write_categories(
     axes.set_xlabel(reduction.axes[0], size=9, color=QUIET)
     axes.set_ylabel(reduction.axes[1], size=9, color=QUIET)
     figure.text(0.06, 0.945, "Categories of points of interest", size=15, weight="bold", color=INK)
-    note = f"{shown(title, 60)}: {len(names)} categories of {len(groups)} groups (diamonds), {reduction.name}"
+    note = f"{shown(title, 60)}: {len(names)} categories in {len(groups)} groups (diamonds), {reduction.name}"
     if len(taken) < len(names):
-        note += f"; {len(names) - len(taken)} names are left out where they would cover others"
+        note += f"; {len(names) - len(taken)} names that would cover others are left out"
     figure.text(0.06, 0.915, note, size=8.5, color=QUIET, parse_math=False)
     for number, group in enumerate(groups[:_MAX_GROUPS]):
         figure.text(

@@ -62,7 +62,7 @@ class KernelsReport:
     @property
     def summary(self) -> str:
         """A one-line summary."""
-        return f"similarity to lon {self.at[0]:g}, lat {self.at[1]:g} of {', '.join(self.encoders)}"
+        return f"similarity to lon {self.at[0]:g}, lat {self.at[1]:g} with {', '.join(self.encoders)}"
 
 
 def write_kernels(

@@ -123,8 +123,8 @@ def write_figure(
     names = queries[0].question.names
     if len(names) * len(queries) > MAX_PANELS:
         raise UsageError(
-            f"{len(names)} classes and {len(queries)} models make {len(names) * len(queries)} maps; a figure has at most "
-            f"{MAX_PANELS}: choose fewer"
+            f"{len(names)} classes and {len(queries)} models make {len(names) * len(queries)} maps, but a figure has "
+            f"at most {MAX_PANELS}: choose fewer"
         )
     if len({one.question.kind == "number" for one in queries}) > 1:
         raise UsageError("classifiers and regressors cannot share a color scale: draw them separately")

@@ -31,7 +31,7 @@ def import_climplicit(file: Path, out: Path) -> Model:
     layers = len({name.split(".")[1] for name in tensors if name.startswith("layers.")})
     first, last = tensors.get("layers.0.weight"), tensors.get("last.weight")
     if not layers or first is None or last is None or first.dim() != 2 or last.dim() != 2:
-        raise ModelError(f"{file} is not a location encoder of Climplicit: its layers are incomplete")
+        raise ModelError(f"{file} is not a Climplicit location encoder: its layers are incomplete")
     if first.shape[1] != 4:
         raise ModelError(
             f"{file} does not fit Climplicit: its first layer reads {first.shape[1]} numbers, not lon, lat and the month"

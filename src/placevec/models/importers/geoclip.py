@@ -30,13 +30,13 @@ def import_geoclip(file: Path, out: Path) -> Model:
     count = len({key.partition(".")[0] for key in tensors if key.startswith("LocEnc")})
     if not 1 <= count <= MAX_CAPSULES:
         raise ModelError(
-            f"{file} is not a location encoder of GeoCLIP: LocEnc0, the first of its capsules, is missing"
+            f"{file} is not a GeoCLIP location encoder: LocEnc0, the first of its capsules, is missing"
         )
     ours = _renamed(tensors, count)
     shapes = {}
     for name in ("capsules.0.projections", "capsules.0.network.0.weight", "capsules.0.network.6.weight"):
         if name not in ours or ours[name].dim() != 2:
-            raise ModelError(f"{file} is not a location encoder of GeoCLIP: its first capsule is incomplete")
+            raise ModelError(f"{file} is not a GeoCLIP location encoder: its first capsule is incomplete")
         shapes[name] = tuple(ours[name].shape)
     frequencies, (hidden, _), (dim, _) = shapes["capsules.0.projections"][0], *list(shapes.values())[1:]
     sigmas = tuple(float(2.0 ** (4 * number)) for number in range(count))

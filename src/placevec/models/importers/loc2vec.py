@@ -100,7 +100,7 @@ def import_founding(
         NAME, KIND, names, plan.values, int(encoder.size_px), None, zoom  # type: ignore[arg-type]
     )  # fmt: skip
     origin = {
-        "dataset": f"{printable(file.name)}, a checkpoint of the founding {system}",
+        "dataset": f"{printable(file.name)}, a checkpoint of the original {system}",
         "imported": {
             "file": printable(file.name), "sha256": atomic.sha256_of_file(file), "as": system,
             "tensors_left_out": len(held) - len(tensors),
@@ -142,7 +142,7 @@ def _filled(tensors: Mapping[str, Tensor], plan: _System, file: Path) -> nn.Modu
     for key, dimensions in ((plan.first, 4), (plan.flat, 2), (plan.last, 2)):
         if key not in tensors or tensors[key].dim() != dimensions:
             raise ModelError(
-                f"{file} is not a checkpoint of the founding network {plan.encoder}: {key} is missing"
+                f"{file} is not a checkpoint of the original network {plan.encoder}: {key} is missing"
             )
         shapes[key] = tuple(tensors[key].shape)
     side = math.isqrt(shapes[plan.flat][1] // plan.width) * 2**plan.halvings

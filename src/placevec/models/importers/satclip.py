@@ -41,7 +41,7 @@ def import_satclip(file: Path, out: Path) -> Model:
     layers = sum(name.endswith(".weight") for name in tensors) - 1
     first, last = tensors.get("network.layers.0.weight"), tensors.get(f"network.layers.{layers}.weight")
     if layers < 1 or first is None or last is None or first.dim() != 2 or last.dim() != 2:
-        raise ModelError(f"{file} is not a location encoder of SatCLIP: its SIREN is incomplete")
+        raise ModelError(f"{file} is not a SatCLIP location encoder: its SIREN is incomplete")
     degrees = math.isqrt(first.shape[1])
     if degrees**2 != first.shape[1] or not 1 <= degrees <= MAX_DEGREES:
         raise ModelError(
@@ -73,7 +73,7 @@ def _of_location(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]
     """The SIREN's tensors by placevec's names; those of the image tower are left out."""
     own = {key.partition("nnet.")[2]: value for key, value in tensors.items() if "nnet." in key}
     if not own:
-        raise ModelError(f"{file} is not a checkpoint of SatCLIP: it has no location encoder (nnet)")
+        raise ModelError(f"{file} is not a SatCLIP checkpoint: it has no location encoder (nnet)")
     count = len({key.split(".")[1] for key in own if key.startswith("layers.")})
     found = {}
     for key, value in own.items():

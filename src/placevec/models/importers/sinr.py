@@ -36,7 +36,7 @@ def import_sinr(file: Path, out: Path, *, classes: Path | None = None) -> Model:
     tensors = tensors_in(content, file, ("state_dict",))
     first = tensors.get("feats.0.weight")
     if first is None or first.dim() != 2 or first.shape[1] != 4:
-        raise ModelError(f"{file} is not a model of SINR: feats.0 does not read four sines and cosines")
+        raise ModelError(f"{file} is not a SINR model: feats.0 does not read four sines and cosines")
     blocks = len({key.split(".")[1] for key in tensors if key.startswith("feats.") and ".w1." in key})
     ours = {f"network.{key}": value for key, value in tensors.items() if key.startswith("feats.")}
     dim = int(first.shape[0])
@@ -46,7 +46,7 @@ def import_sinr(file: Path, out: Path, *, classes: Path | None = None) -> Model:
 
     encoder = filled(build, ours, file, "SINR's location encoder")
     head = head_of(tensors, dim, classes, file, named=_taxa(params, file))
-    of = f"observations of iNaturalist, by SINR's own code; {printable(file.name)}"
+    of = f"iNaturalist observations, by SINR's own code; {printable(file.name)}"
     return written(
         encoder, head, file=file, out=out, system="sinr", attribution=_ATTRIBUTION, of=of,
         more={"encoder": "sin_cos", "classes_named": classes is not None},
@@ -64,6 +64,6 @@ def _taxa(params: Mapping[str, Any], file: Path) -> list[str] | None:
         or len(set(taxa)) < len(taxa)
     ):
         raise InputError(
-            f"{file} has a class_to_taxa that is not a list of distinct numbers: name classes with --classes"
+            f"{file} has a class_to_taxa that is not a list of distinct numbers: give the class names with --classes"
         )
     return [f"taxon {one}" for one in taxa]

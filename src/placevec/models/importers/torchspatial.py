@@ -175,12 +175,12 @@ def _anchors(params: Mapping[str, Any], points: Any, file: Path) -> Any:
     if points is None:
         raise InputError(
             f"{file} gives the {len(rows)} anchors of its rbf encoder only as positions in its training points: "
-            "pass these points, in their order, with --training-points FILE"
+            "pass these points, in their original order, with --training-points FILE"
         )
     if max(rows) >= len(points) or not np.isfinite(points[list(rows)]).all():
         raise InputError(
             f"{file} has an anchor at row {max(rows):,} of its training points, but there are {len(points):,}, or the"
-            " anchor has no coordinates: these must be other points"
+            " anchor has no coordinates: these must be different points"
         )
     return points[list(rows)].astype(np.float32).astype(np.float64)  # as in its code
 

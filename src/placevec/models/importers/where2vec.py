@@ -1,4 +1,4 @@
-"""Converts checkpoints of the founding Where2Vec, ``best_epoch_N.pt``, to models of chips and texts.
+"""Converts checkpoints of the original Where2Vec, ``best_epoch_N.pt``, to models of chips and texts.
 
 A checkpoint is a bare state dict of three parts: the image network (``img_encoder``), the text model with LoRA as peft
 names it (``text_encoder``), and the projection of its means (``text_proj``). Only the adapters and the projection of the
@@ -82,7 +82,7 @@ def import_where2vec(
     _require_same_text_model(given, words, file)
     spec = ViewSpec(VIEW, chips.KIND, bands, "uint16 as stored", size_px=SIZE_PX)
     origin = {
-        "dataset": f"{printable(file.name)}, a checkpoint of the founding Where2Vec",
+        "dataset": f"{printable(file.name)}, a checkpoint of the original Where2Vec",
         "imported": {"file": printable(file.name), "sha256": atomic.sha256_of_file(file), "as": SYSTEM},
     }
     recipe = {"name": SYSTEM, "config": {"encoder": "founding-spectral-cnn", "dim": image.dim}}
@@ -104,7 +104,7 @@ def _image(given: Mapping[str, Tensor], file: Path) -> nn.Module:
             named[_IMAGE[theirs] + name.removeprefix(theirs)] = value
     channels = _shape(named, "convolutions.0.weight", 4, file)[1]
     dim = _shape(named, "project.weight", 2, file)[0]
-    what = "the founding image network"
+    what = "the original image network"
     return filled(
         lambda: encoders.build("founding-spectral-cnn", channels=channels, dim=dim), named, file, what
     )
@@ -144,16 +144,16 @@ def _require_same_text_model(given: Mapping[str, Tensor], words: TextEncoder, fi
         compared += 1
         if own.shape != value.shape or not torch.allclose(own, value.to(own.dtype), atol=1e-6, rtol=1e-5):
             raise ModelError(
-                f"{file} was trained with another text model than {words.base}: {name.removeprefix(_TEXT)} differs; name "
-                "the right one with --text-model"
+                f"{file} was trained with a different text model than {words.base}: {name.removeprefix(_TEXT)} "
+                f"differs; give the right one with --text-model"
             )
     if not compared:
         raise ModelError(
-            f"{file} has no weights of a text model: it is not a checkpoint of the founding Where2Vec"
+            f"{file} has no weights of a text model: it is not a checkpoint of the original Where2Vec"
         )
 
 
 def _shape(tensors: Mapping[str, Tensor], name: str, dimensions: int, file: Path) -> tuple[int, ...]:
     if name not in tensors or tensors[name].dim() != dimensions:
-        raise ModelError(f"{file} is not a checkpoint of the founding Where2Vec: {name} is missing")
+        raise ModelError(f"{file} is not a checkpoint of the original Where2Vec: {name} is missing")
     return tuple(tensors[name].shape)

@@ -83,7 +83,7 @@ class _Work:
         else:
             self.called, self.first = ", ".join(path.name for path in options.aerial), source[0].name
         self.side_m = float(options.aerial_size_m or dataset.footprint_m or DEFAULT_SIZE_M)
-        self.lost = {"outside of the images": 0, "with too little data": 0}
+        self.lost = {"outside the images": 0, "with too little data": 0}
 
     def write(self, folder: Path) -> Joining:
         """Write the chips into a folder."""
@@ -109,11 +109,11 @@ class _Work:
                 first = next(iter(photos.damaged.values()))
                 if len(photos.damaged) > max(FEW, MAX_DAMAGED * len(photos.read_tiles)):
                     raise SourceError(
-                        f"{len(photos.damaged):,} of {len(photos.read_tiles):,} tiles of {self.called} are damaged, such "
-                        f"as: {first}; get them again"
+                        f"{len(photos.damaged):,} of {len(photos.read_tiles):,} tiles of {self.called} are damaged, "
+                        f"such as: {first}; download them again"
                     )
                 self.progress.say(
-                    f"Note: {len(photos.damaged):,} tiles are damaged and left out, such as: {first}"
+                    f"Note: {len(photos.damaged):,} damaged tiles are left out, such as: {first}"
                 )
             written = writer.finish()
         about = {
@@ -137,7 +137,7 @@ class _Work:
         if not isinstance(self.source, TileImagery):
             return Photos(self.source, bands)
         if not self.attribution:
-            self.progress.say("Note: the tiles state no attribution; set it with --aerial-attribution")
+            self.progress.say("Note: the tiles have no attribution; set it with --aerial-attribution")
         located = self.dataset.lonlat[np.isfinite(self.dataset.lonlat).all(axis=1)]
         px, zoom = self.options.aerial_px, self.options.aerial_zoom
         return tile_photos(self.source, located, self.side_m, px, zoom, bands, self.progress)
@@ -176,7 +176,7 @@ class _Work:
         pixels = photos.read(square)
         empty = np.isnan(pixels).any(axis=0)
         if empty.all():
-            self.lost["outside of the images"] += 1
+            self.lost["outside the images"] += 1
             return
         if empty.mean() > self.options.aerial_max_nodata:
             self.lost["with too little data"] += 1
@@ -192,7 +192,7 @@ class _Work:
     def _say(self, total: int) -> None:
         for what, count in self.lost.items():
             if count:
-                self.progress.say(f"Note: {count:,} of {total:,} places are {what}: they have no chip")
+                self.progress.say(f"Note: {count:,} of {total:,} places are {what} and get no chip")
 
 
 def _outside(shape: Any, square: Square) -> NDArray[np.bool_]:

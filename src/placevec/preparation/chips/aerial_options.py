@@ -33,7 +33,8 @@ class AerialOptions(Options):
     )
     aerial_zoom: int | None = option(
         None,
-        "Zoom of these tiles (default: of a folder, the only one; of a server, the lowest that is as fine as chips)",
+        "Zoom of these tiles (default: for a folder, the only one it has; for a server, the lowest whose pixels are "
+        "at least as fine as the chips')",
         min=0,
         max=22,
     )
@@ -41,16 +42,19 @@ class AerialOptions(Options):
         (), "Numbers of the bands, from 1, separated by commas (default: all but alpha)"
     )
     aerial_px: int = option(224, "Side of a chip, pixels", min=32, max=MAX_PX)
-    aerial_size_m: float | None = option(None, "Side of a chip, meters (default: that of the place)", above=0)
+    aerial_size_m: float | None = option(
+        None, "Side of a chip, meters (default: the side of the place)", above=0
+    )
     aerial_values: Values = option(
         "auto",
-        "Numbers of chips (stored: as in the images; scaled: percentiles 1 to 99 of each band as bytes; auto: bytes stay,"
+        "Pixel values of chips (stored: as in the images; scaled: percentiles 1 to 99 of each band as bytes; auto: "
+        "bytes stay,"
         " others are scaled)",
     )
     aerial_max_nodata: float = option(
-        0.25, "Maximum share of a chip without data; other places have no chip", min=0, below=1
+        0.25, "Maximum share of a chip without data; places above it get no chip", min=0, below=1
     )
-    aerial_mask: bool = option(False, "Mask of pixels outside of the place's polygon, which become no data")
+    aerial_mask: bool = option(False, "Mask out pixels outside the place's polygon (they become nodata)")
     aerial_attribution: str = option("", "Attribution that the images require")
 
     def __post_init__(self) -> None:
@@ -59,7 +63,7 @@ class AerialOptions(Options):
         if self.aerial and self.aerial_tiles is not None:
             raise UsageError("give images with either --aerial or --aerial-tiles, not both")
         if self.aerial_zoom is not None and self.aerial_tiles is None:
-            raise UsageError("--aerial-zoom is the zoom of tiles: it needs --aerial-tiles")
+            raise UsageError("--aerial-zoom applies to map tiles: it needs --aerial-tiles")
         if self.has_images:
             return
         for one in options_of(AerialOptions):
@@ -76,5 +80,5 @@ class AerialOptions(Options):
     def band_numbers(self) -> tuple[int, ...]:
         """The bands to read, from 1; none for all. UsageError for other words."""
         if wrong := [word for word in self.aerial_bands if not word.isdecimal() or int(word) < 1]:
-            raise UsageError(f"--aerial-bands are numbers from 1, such as 1,2,3; got {wrong[0]!r}")
+            raise UsageError(f"--aerial-bands must be numbers from 1, such as 1,2,3; got {wrong[0]!r}")
         return tuple(map(int, self.aerial_bands))

@@ -75,7 +75,7 @@ def open_imagery(given: str, zoom: int | None, progress: Progress) -> TileImager
         raise SourceError(str(error).replace("with --zoom", "with --aerial-zoom")) from None
     if tiles.kind != "colors":
         raise SourceError(
-            f"{given} has layers ({', '.join(tiles.layers[:5])}), not pictures: --tile-folder reads them as a map"
+            f"{given} has layers ({', '.join(tiles.layers[:5])}), not images: read them as a map with --tile-folder"
         )
     for note in notes_of(tiles):
         progress.say(f"Note: {note}")
@@ -120,8 +120,8 @@ def tile_photos(
         if failed > _MAX_FAILED * len(plan) or len(download.bad) == len(plan):
             reason = Counter(why for _, why in download.bad.values()).most_common(1)[0][0]
             raise SourceError(
-                f"{len(download.bad):,} of {len(plan):,} tiles of {imagery.name} cannot be had, most because: {reason};"
-                " the same command goes on with those that are kept"
+                f"{len(download.bad):,} of {len(plan):,} tiles of {imagery.name} could not be downloaded, most "
+                f"because: {reason}; downloaded tiles are kept; run the same command again to continue"
             )
         side, bad = 2**zoom, download.bad
 

@@ -92,7 +92,7 @@ def _files(folder: Path, kind: str) -> dict[str, Path]:
         if path.suffix.lower() in endings and path.is_file():
             if path.stem in files:
                 raise SourceError(
-                    f"{found[0]} has two files of the cell {path.stem!r}: {path.name} is one of them"
+                    f"{found[0]} has two files for the cell {path.stem!r}: {path.name} is one of them"
                 )
             files[path.stem] = path
     return files
@@ -158,8 +158,8 @@ def _with_points(
         source = {"kind": KIND, "name": "points", "attribution": "", "sha256": content_hash}
         points = sum(map(len, rows.values()))
         what = (
-            f"{points:,} points of interest of {len(names):,} categories, with their vectors of {table.shape[1]}"
-            f" components ({CATEGORY_VECTORS}, for --category-vectors),"
+            f"{points:,} points of interest of {len(names):,} categories, with their vectors of {table.shape[1]} "
+            f"dimensions ({CATEGORY_VECTORS}, for --category-vectors),"
         )
         return Joining(what, files, [source], views={POIS: {"spec": spec.as_dict(), "files": files}})
 
@@ -173,7 +173,7 @@ def _tensor(path: Path) -> NDArray[Any]:
     except ModelError as error:
         raise SourceError(str(error)) from error
     if not isinstance(content, Tensor) or content.ndim != 2 or content.is_sparse:
-        raise SourceError(f"{path} is not a tensor of two dimensions")
+        raise SourceError(f"{path} is not a two-dimensional tensor")
     return content.detach().cpu().numpy()
 
 
@@ -188,17 +188,17 @@ def _categories(
         for name, path in files.items():
             vectors = _tensor(path)
             if vectors.dtype.kind != "f" or not np.isfinite(vectors).all():
-                raise SourceError(f"{path} must have finite numbers, one row for each point")
+                raise SourceError(f"{path} must have finite numbers, one row per point")
             dim = dim or vectors.shape[1]
             if vectors.shape[1] != dim:
                 raise SourceError(
-                    f"{path} has vectors of {vectors.shape[1]} components, the first file of {dim}"
+                    f"{path} has vectors of {vectors.shape[1]} dimensions, but the first file has {dim}"
                 )
             keys = [row.tobytes() for row in np.ascontiguousarray(vectors, np.float32)]
             rows[name] = np.array([known.setdefault(key, len(known)) for key in keys], np.int64)
             if len(known) > MAX_CATEGORIES:
                 raise SourceError(
-                    f"the points have more than {MAX_CATEGORIES:,} distinct vectors: those of categories?"
+                    f"the points have more than {MAX_CATEGORIES:,} distinct vectors: are these vectors of categories?"
                 )
             advance()
     if not known:
@@ -224,6 +224,6 @@ def _as_table(
             columns[column].append(values)
     if wrong:
         progress.say(
-            f"Note: the edges of {len(wrong):,} cells, such as {wrong[0]}, name points that they do not have"
+            f"Note: the edges of {len(wrong):,} cells, such as {wrong[0]}, refer to points that do not exist"
         )
     return pa.table(columns, schema=poi_rows.SCHEMA)

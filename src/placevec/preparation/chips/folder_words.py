@@ -32,7 +32,7 @@ def add_words(dataset: Dataset, *, created: str, progress: Progress) -> Dataset:
     """The dataset with a text for every place that has a class; DatasetError if it has no classes, or other texts."""
     labeled = made(dataset, LABELS_PART)
     if labeled is None or dataset.labels().kind != "classes":
-        raise DatasetError(f"{dataset.path} has no classes whose names could be words")
+        raise DatasetError(f"{dataset.path} has no classes whose names could serve as texts")
     of = Made(KIND, {"labels": labeled.plain().inputs})
     if is_made(dataset, text.NAME, of):
         return settled(dataset, text.NAME)

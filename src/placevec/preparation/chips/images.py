@@ -163,7 +163,7 @@ def _called_as(
     """Image -> its place in a dataset: the place with the name of the image, with or without its folder.
 
     Raises:
-        DatasetError: no image has the name of a place, or one has another location than its place.
+        DatasetError: no image is named like a place, or one has another location than its place.
     """
     bare = [name.rsplit("/", 1)[-1] for name in names]
     own_ids = PlaceIds(dataset)
@@ -172,7 +172,7 @@ def _called_as(
         at = np.where(at >= 0, at, own_ids.rows(bare))
     if not (at >= 0).any():
         raise DatasetError(
-            f"{dataset.path}: its places do not match: none of {len(names):,} images in {what} has the name of a place; "
+            f"{dataset.path}: its places do not match: none of {len(names):,} images in {what} is named like a place; "
             f"the first is {names[0]!r}, the first place is {str(dataset.places['place_id'].iloc[0])!r}"
         )
     own = dataset.lonlat[np.maximum(at, 0)]
@@ -184,8 +184,8 @@ def _called_as(
     moved = np.flatnonzero(away > np.maximum(NEAR_M, np.nan_to_num(sides)))
     if len(moved):
         raise DatasetError(
-            f"{dataset.path}: its places do not match: {len(moved):,} images in {what} are not at the location of the "
-            f"place with their name, such as {names[moved[0]]!r}, {away[moved[0]]:,.0f} m away"
+            f"{dataset.path}: its places do not match: {len(moved):,} images in {what} are not at the location of "
+            f"the place with the same name, such as {names[moved[0]]!r}, {away[moved[0]]:,.0f} m away"
         )
     ids = dataset.places["place_id"].to_numpy(object)
     return {name: str(ids[row]) for name, row in zip(names, at.tolist(), strict=True) if row >= 0}

@@ -95,7 +95,8 @@ class Outcome:
         self._in_a_row += 1
         if self.max_in_a_row is not None and self._in_a_row >= self.max_in_a_row:
             raise PlacevecError(
-                f"{self._in_a_row} scenes in a row cannot be read: {error}; what was read is kept; run the same command "
+                f"{self._in_a_row} scenes in a row cannot be read: {error}; scenes read so far are kept; run the "
+                f"same command "
                 "again to continue"
             ) from error
 

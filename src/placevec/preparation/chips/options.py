@@ -42,33 +42,37 @@ class SatelliteOptions(Options):
 
     satellite: tuple[str, ...] = option(
         (),
-        "Scenes of Sentinel-2: address or file of a STAC catalog, SAFE folders, GeoTIFFs, or folders of them (may be"
+        "Sentinel-2 scenes: address or file of a STAC catalog, SAFE folders, GeoTIFFs, or folders of them (may be"
         " repeated)",
         read=read_sources,
     )
     bands: str = option(
-        "B02,B03,B04,B08", "Bands: names with commas, or rgb, l2a or l1c; of --images, those of the files"
+        "B02,B03,B04,B08",
+        "Bands to read: names separated by commas, or rgb, l2a or l1c; with --images, the bands "
+        "that the files hold",
     )
     chip_px: int = option(100, "Side of a chip, pixels", min=8, max=2048)
     pixel_m: float = option(10.0, "Side of a pixel, meters", min=1, max=1000)
-    max_chips: int = option(1, "Maximum number of chips of a place, of different dates", min=1, max=100)
+    max_chips: int = option(
+        1, "Maximum number of chips per place, each from a different date", min=1, max=100
+    )
     dates: str | None = option(
         None, "First and last date, such as 2022-01-01/2024-12-31 (default: all)", group=_STAC
     )
-    collection: str = option("sentinel-2-l2a", "Collection of an API", group=_STAC)
+    collection: str = option("sentinel-2-l2a", "Collection of a STAC API", group=_STAC)
     sign: str | None = option(
         None,
-        "Address that signs those of files: it gets ?href=FILE and answers with JSON that has href (default: that of"
-        " Planetary Computer for its catalog)",
+        "Address of a service that signs file URLs: it is called with ?href=FILE and returns JSON with href "
+        "(default: Planetary Computer's own service, for its catalog)",
         group=_STAC,
     )
     max_cloud: float = option(20.0, "Maximum cloud cover of a scene, percent", min=0, max=100, group=_STAC)
     max_chip_cloud: float = option(
-        0.1, "Maximum share of a chip under clouds and their shadows", min=0, max=1
+        0.1, "Maximum share of a chip covered by clouds and their shadows", min=0, max=1
     )
     max_nodata: float = option(0.05, "Maximum share of a chip without data", min=0, below=1)
     cloud_model: CloudModel = option(
-        "auto", "Cloud model of scenes without a classification (auto: if it is installed)"
+        "auto", "Cloud model for scenes without a scene classification (auto: ukis-csmask if it is installed)"
     )
     boa_offset: BoaOffset = option(
         "auto",
@@ -81,9 +85,7 @@ class SatelliteOptions(Options):
         if not self.satellite:
             for one in options_of(SatelliteOptions):
                 if one.name not in ("satellite", "bands") and getattr(self, one.name) != one.default:
-                    raise UsageError(
-                        f"{flag_of(one.name)} applies to chips of satellites: it needs --satellite"
-                    )
+                    raise UsageError(f"{flag_of(one.name)} applies to satellite chips: it needs --satellite")
             return
         if len(self.satellite) > 1 and any(is_catalog(text) for text in self.satellite):
             raise UsageError(
@@ -123,7 +125,7 @@ class SatelliteOptions(Options):
         except ValueError:
             days = []
         if not days or days[0] > days[1]:
-            raise UsageError(f"--dates must be like 2022-01-01/2024-12-31; got {self.dates!r}")
+            raise UsageError(f"--dates must look like 2022-01-01/2024-12-31; got {self.dates!r}")
         return days[0].isoformat(), days[1].isoformat()
 
     @property

@@ -270,7 +270,7 @@ class _Work:
         elif self.outcome.dead:
             dead = self.outcome.dead
             self.progress.say(
-                f"Note: {len(dead):,} scenes cannot be read, such as {next(iter(dead.values()))}"
+                f"Note: {len(dead):,} scenes could not be read, such as {next(iter(dead.values()))}"
             )
         doubtful = [name for name, one in self.decisions.items() if one["doubtful"]]
         if doubtful:

@@ -181,7 +181,7 @@ class ChipWriter:
                 f"a chip must be (C, H, W) of {', '.join(TYPES)}; got {pixels.dtype} {pixels.shape}"
             )
         if len(pixels) != len(bands) or len(bands) > MAX_BANDS or len(set(bands)) < len(bands):
-            raise InputError(f"a chip of {len(pixels)} bands needs as many distinct names; got {bands}")
+            raise InputError(f"a chip with {len(pixels)} bands needs as many distinct names; got {bands}")
         key = (pixels.shape, str(pixels.dtype), bands)
         most = min(MAX_ROWS, max(1, SHARD_BYTES // pixels.nbytes))
         group = self._groups.setdefault(key, _Group(most))

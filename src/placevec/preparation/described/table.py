@@ -99,7 +99,7 @@ def _take(
     """Take one row."""
     number = (cells["obs_id"] or "").strip()
     if not number or len(number) > MAX_ID or not number.isprintable():
-        losses.add("no obs_id", 1, f"row {at}, {number[:40]!r}", "give each observation an id")
+        losses.add("no obs_id", 1, f"row {at}, {number[:40]!r}", "give each observation an ID")
         return
     entity = (cells["entity_id"] or "").strip()[:MAX_ID] or number
     text = cleaned(cells["text"] or "")

@@ -179,7 +179,7 @@ def _labeled_dataset(
     rows = JoinedRows(source, dataset)
     staged = stage(
         rows, folder / STAGED, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress,
-        remedy="keep one row of each place",
+        remedy="keep one row per place",
     )  # fmt: skip
     _check_several(staged, source)
     decided = labels_of(staged)
@@ -205,8 +205,8 @@ def _check_own(out: Path) -> None:
     for path in found:
         if path.name not in (WORK, *_WRITTEN) and not path.name.startswith(atomic.TEMPORARY_PREFIX):
             raise DatasetError(
-                f"{out} holds an unfinished dataset, but {path.name} is not part of it: move it away, or choose "
-                "another --out"
+                f"{out} holds an unfinished dataset, but {path.name} is not part of it: move it elsewhere, or choose "
+                f"another --out"
             )
 
 
@@ -247,7 +247,7 @@ def _check_enough(staged: Staged, decided: Decided | None, source: PointSource) 
     why = ", ".join(f"{count:,} {reason}" for reason, count in left_out(staged, decided).items())
     raise SourceError(
         f"{source.path} has {left:,} usable row{'' if left == 1 else 's'} of {staged.read:,}"
-        f"{f' ({why})' if why else ''}: at least two are needed to learn anything"
+        f"{f' ({why})' if why else ''}: at least two are needed to train a model"
     )
 
 

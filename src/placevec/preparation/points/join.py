@@ -29,9 +29,9 @@ from placevec.sources.tables.values import texts
 NEAR_M = 100.0
 """How far from a place the coordinates of a row of its id may lie: rounded, or another point of it. Rows that are
 numbered alike by accident lie farther."""
-STRANGE = "of no place of the dataset"
-MOVED = "elsewhere than the place of their id"
-SEVERAL = "of several places"
+STRANGE = "that match no place of the dataset"
+MOVED = "that are not where the place with their ID is"
+SEVERAL = "that match several places"
 MAX_STRANGE, MAX_MOVED = 0.5, 0.1
 """Shares of the rows that may be of other places, and that may lie elsewhere; beyond them, so does the table."""
 
@@ -188,7 +188,7 @@ class JoinedRows:
         self._notes = [note for note in (join.note(),) if note]
         if self._strange > MAX_STRANGE * count:
             how = (
-                "have the ID of no place"
+                "have an ID that matches no place"
                 if self.source.columns.id
                 else f"are not within {SAME_M:g} m of any place"
             )
@@ -202,8 +202,8 @@ class JoinedRows:
             )
         if 0 < self._moved < MAX_MOVED * count:
             self._notes.append(
-                f"{self._moved:,} of {count:,} rows of {name} lie more than {self._near_m:,.0f} m from the place of "
-                f"their id, such as {self._such[MOVED]}: they are left out"
+                f"{self._moved:,} of {count:,} rows of {name} lie more than {self._near_m:,.0f} m from the place "
+                f"with their ID, such as {self._such[MOVED]}, and are left out"
             )
         elif self._moved:
             raise DatasetError(

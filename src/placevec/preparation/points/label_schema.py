@@ -166,8 +166,8 @@ def _kind(found: _Labels, column: str, asked: AskedKind) -> tuple[Kind, str]:
                     f"{found.stray[0] + 1}: empty those cells, or use --kind classes"
                 )
             raise SourceError(
-                f"{column!r} has {different:,} distinct texts in {found.rows:,} rows: it looks like a name of the row, "
-                "not a class; choose another column, or use --kind classes"
+                f"{column!r} has {different:,} distinct texts in {found.rows:,} rows: it looks like a name for each "
+                f"row, not a class; choose another column, or use --kind classes"
             )
         return "classes", why
     if found.whole and not found.too_many and different <= FEW_WHOLE and 2 * different <= found.rows:
@@ -218,7 +218,7 @@ def _check_seen(decided: Decided, column: str, plan: SplitPlan, refuse: bool) ->
         verb = "is" if len(names) == 1 else "are"
         raise SourceError(
             f"{count} of {column!r} {verb} only in validation or test ({rows:,} rows) and not in training, such as "
-            f"{names[0][:60]!r}: no model can learn them; use --leave-out-unseen to leave these rows out"
+            f"{names[0][:60]!r}: no model can learn these classes; use --leave-out-unseen to leave these rows out"
         )
     decided.left_out[UNSEEN] += rows
     decided.drop_unseen = True

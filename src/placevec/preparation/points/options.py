@@ -35,24 +35,26 @@ class PointOptions(Options):
     points: Path | None = option(
         None, "Table of points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf"
     )
-    label: str | None = option(None, "Column to predict (with --images: folder, the folder of a chip)")
+    label: str | None = option(
+        None, "Column to predict (with --images, only `folder`: the name of the folder a chip is in)"
+    )
     kind: Literal["auto", "classes", "number"] = option("auto", "Kind of labels (auto prints its decision)")
     lon: str | None = option(None, "Column of longitudes (default: found by name)")
     lat: str | None = option(None, "Column of latitudes (default: found by name)")
     crs: str | None = option(
-        None, "Coordinate reference system, such as EPSG:3067 (default: degrees, or that of the file)"
+        None, "Coordinate reference system, such as EPSG:3067 (default: the file's own, otherwise degrees)"
     )
     id: str | None = option(
         None, "Column of unique IDs of places (default place_id or id; row: the row number)"
     )
     user: str | None = option(None, "Column of observers")
     date: str | None = option(None, "Column of dates, or of fractions of the year, 0 to 1")
-    min_per_class: int = option(1, "Minimum rows of a class; classes with fewer are left out", min=1)
+    min_per_class: int = option(1, "Minimum number of rows per class; smaller classes are left out", min=1)
     one_class: bool = option(False, "Allow a single class, contrasted with background points")
     leave_out_unseen: bool = option(False, "Leave out rows with a class that is not in the training set")
     keep_duplicates: bool = option(False, "Keep rows that duplicate an earlier one")
     size_m: float | None = option(None, "Side of a place, meters (default: points without a size)", above=0)
-    attribution: str | None = option(None, "Attribution that the data require")
+    attribution: str | None = option(None, "Attribution that the data requires")
     split: str | None = option(
         None, "Column with train, validation or test (default: random split)", group=_SPLIT
     )
@@ -60,11 +62,11 @@ class PointOptions(Options):
         None, "Share of rows for validation (default 0.1)", group=_SPLIT, min=0, below=1
     )
     test_share: float | None = option(
-        None, "Share of rows for test (default 0.1)", group=_SPLIT, min=0, below=1
+        None, "Share of rows for testing (default 0.1)", group=_SPLIT, min=0, below=1
     )
     block_m: float | None = option(
         None,
-        "Side of spatial blocks that are split instead of rows, meters",
+        "Side of the spatial blocks that are assigned to splits as a whole, instead of single rows, meters",
         group=_SPLIT,
         above=0,
         max=10_000_000,
@@ -73,7 +75,7 @@ class PointOptions(Options):
     layout: Layout | None = option(None, "Benchmark in --folder", group=_BENCHMARK)
     folder: Path | None = option(None, "Folder of the benchmark's files", group=_BENCHMARK)
     meta: Literal["orig", "ebird"] | None = option(
-        None, "Metadata for birds: those of the photos, or simulated ones", group=_BENCHMARK
+        None, "Metadata for the bird datasets (orig: of the photos; ebird: simulated)", group=_BENCHMARK
     )
     features: str | None = option(
         None, "Subfolder of image predictions, such as features_inception_hr", group=_BENCHMARK
@@ -93,7 +95,7 @@ class PointOptions(Options):
         if self.split is not None:
             self.refuse(
                 ("validation_share", "test_share", "block_m"),
-                "cannot be combined with --split, a column with the split",
+                "cannot be combined with --split, which already gives the split",
             )
         if self.label is None:
             self.refuse(("user", "date", "split"), "applies to labels: set their column with --label")
@@ -122,7 +124,7 @@ class ImageOptions(PointOptions):
     )
     bands: str | None = option(
         None,
-        "Bands of the images if the files do not name them: names with commas, or rgb, l2a, l1c or eurosat",
+        "Bands of the images if the files do not name them: names separated by commas, or rgb, l2a, l1c or eurosat",
     )
     image_features: Path | None = option(
         None, "Features of the places' images: .npy in the order of the table, or .parquet with place_id"
@@ -138,4 +140,6 @@ class ImageOptions(PointOptions):
                 "applies to a table of points: it cannot be combined with --images, which have their own locations",
             )
             if self.label not in (None, FOLDER):
-                raise UsageError(f"images can only be labeled by their folder: use --label {FOLDER}, or none")
+                raise UsageError(
+                    f"images can only be labeled by their folder: use --label {FOLDER}, or no --label"
+                )

@@ -33,8 +33,8 @@ from placevec.sources.tables.values import splits, texts
 
 NO_COORDINATES = "no coordinates"
 NO_LABEL = "no label"
-NO_SPLIT = "on no side of the split"
-REPEATED = "repeats an earlier row"
+NO_SPLIT = "in no part of the split"
+REPEATED = "duplicates of an earlier row"
 _STAGED = {
     "row": pa.int64(), "place_id": pa.string(), "lon": pa.float64(), "lat": pa.float64(), "name": pa.string(),
     "label": pa.string(), "user": pa.string(), "date": pa.float64(), "split": pa.int8(), "image_row": pa.int32(),
@@ -44,7 +44,7 @@ _STAGED = {
 NOWHERE_SHARE, MIN_ROWS = 0.9, 10
 """Largest share of rows without coordinates, of a table with at least this number of rows."""
 UNREADABLE_DATE = "dates that cannot be read"
-VAGUE_DATE = "dates that name a year or more than a month, and so no season"
+VAGUE_DATE = "dates that give only a year, or span more than a month, and so no season"
 _NAMING = ("row", "place_id", "image_row")
 """What tells rows apart that hold the same."""
 
@@ -118,7 +118,7 @@ def stage(
     keep_repeats: bool,
     keep_unplaced: bool,
     progress: Progress,
-    remedy: str = "choose another column with --id, or --id row for the number of the row",
+    remedy: str = "choose another column with --id, or --id row for the row number",
 ) -> Staged:
     """Store the rows of a source in ``work``.
 
@@ -185,7 +185,8 @@ def _check_losses(source: PointSource, staged: Staged, of_dates: Losses, keep_un
     if not keep_unplaced and staged.read >= MIN_ROWS and NOWHERE_SHARE * staged.read < nowhere < staged.read:
         raise SourceError(
             f"{source.path}: {nowhere:,} of {staged.read:,} rows have no coordinates in "
-            f"{source.columns.lon or source.columns.geometry!r}: name other columns with --lon and --lat, or leave these "
+            f"{source.columns.lon or source.columns.geometry!r}: choose other columns with --lon and --lat, or leave "
+            f"these "
             "rows out"
         )
     ragged = source.losses.by_reason.get(RAGGED) if isinstance(source, PointTable) else None

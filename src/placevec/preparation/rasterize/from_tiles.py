@@ -138,7 +138,7 @@ def extent_of(shards: Sequence[Shard], zoom: int, bands: int) -> None:
     blocks = (extent.width // BLOCK_TILES) * (extent.height // BLOCK_TILES) * bands
     if blocks > MAX_COVERAGE_BLOCKS:
         raise AreaError(
-            f"the tiles spread over {extent.width:,} x {extent.height:,} tiles of zoom {zoom}, too wide for one map: "
+            f"the tiles span {extent.width:,} x {extent.height:,} tiles of zoom {zoom}, too wide for one map: "
             "select a smaller area with --bbox west,south,east,north"
         )
 

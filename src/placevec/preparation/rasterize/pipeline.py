@@ -130,9 +130,7 @@ def burn_extract(
     table, labels = table or LayerTable.default(), dict(labels or {})
     for name in labels:
         if not _LABEL.fullmatch(name):
-            raise InputError(
-                f"a label name must consist of lower-case letters, digits, - and _; got {name!r}"
-            )
+            raise InputError(f"a label name must consist of lowercase letters, digits, - and _; got {name!r}")
     if workers < 1:
         raise InputError(f"workers must be at least 1; got {workers}")
     burn = _Burn(check_extract(osm), Path(dataset), area, check_zoom(zoom), table, labels, progress)
@@ -391,8 +389,8 @@ def _run_jobs(jobs: Sequence[ShardJob], workers: int) -> Iterator[tuple[int, int
                     yield future.result()
         except BrokenProcessPool as error:
             raise PlacevecError(
-                "a process that draws the map was killed, perhaps for lack of memory; run again with fewer --workers; "
-                "finished shards are kept"
+                "a process that draws the map was killed, perhaps for lack of memory; run again with fewer "
+                "--workers; finished shards are kept"
             ) from error
         finally:
             for future in waiting:

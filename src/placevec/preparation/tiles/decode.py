@@ -106,7 +106,7 @@ class Reading:
         for name, mask in zip(self.channels, self.masks, strict=False):
             groups.setdefault((mask.called, mask.threshold), []).append(name)
         for (called, threshold), names in groups.items():
-            what = "kept as gray" if self.keep_gray else f"set from a contrast of {threshold} of 255"
+            what = "kept as gray" if self.keep_gray else f"set from a contrast of {threshold} out of 255"
             lines.append(f"Background {called}, {what}: {', '.join(names)}")
         if not self.masks:
             lines.append("Colors: red, green, blue; transparent pixels as white")
@@ -114,7 +114,7 @@ class Reading:
 
     def notes(self, tiles: TileSet) -> list[str]:
         """What to know about the tiles, for validation and preparation alike."""
-        shrunk = [f"pictures of {self.side} px are reduced to {TILE_PX}"] if self.side != TILE_PX else []
+        shrunk = [f"images of {self.side} px are reduced to {TILE_PX}"] if self.side != TILE_PX else []
         nobody = (
             "the tiles have no attribution: find out their source before you publish anything made from them"
         )

@@ -67,7 +67,11 @@ def export_mbtiles(dataset: Dataset, out: Path, *, progress: Progress = SILENT) 
     """
     is_file, is_rgb = Path(out).suffix == ENDING, dataset.base_map_spec.channels == RGB
     if is_file != is_rgb:
-        expected = f"one file: name it *{ENDING}" if is_rgb else "a file each: name the folder they go into"
+        expected = (
+            f"one file: give a name that ends in {ENDING}"
+            if is_rgb
+            else "one file per layer: give the folder"
+        )
         raise UsageError(
             f"{len(dataset.base_map_spec.channels)} channels of {dataset.path} become {expected}"
         )

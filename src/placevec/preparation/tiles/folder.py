@@ -77,7 +77,7 @@ def prepare(
     if spacing_m is not None and places is not None:
         raise UsageError("choose places with either --spacing or --places, not both")
     if require_all_layers and (spacing_m is not None or places is not None):
-        raise UsageError("--require-all-layers selects tiles: do not use it with --spacing or --places")
+        raise UsageError("--require-all-layers selects tiles: do not combine it with --spacing or --places")
     check_size(spacing_m, size_m)
     given = None if places is None else read_points(places)
     tiles = open_tiles(tile_folder, mbtiles, zoom, progress, scheme)
@@ -132,7 +132,7 @@ def prepare(
     for note in notes:
         progress.say(f"Note: {note}")
     if len(laid) == 0:
-        raise DatasetError("all tiles are blank: use --all-tiles to keep blank ones")
+        raise DatasetError("all tiles are blank: use --all-tiles to keep blank tiles")
     dataset = write_dataset(
         out,
         name=str(tiles.about.get("name") or tiles.name)[:200],
@@ -157,7 +157,9 @@ def _added(dataset: Dataset, of: Made, storing: _Storing, created: str, progress
         laid = places_of(dataset)
         known = laid.kept(np.abs(laid.lonlat[:, 1]) <= MAX_MERCATOR_LATITUDE)
         if lacking := int((~on_tiles(stored.written.present, known, storing.tiles.zoom)).sum()):
-            progress.say(f"Note: {lacking:,} of {len(laid):,} places are on no tile: the map is blank there")
+            progress.say(
+                f"Note: {lacking:,} of {len(laid):,} places are not on any tile: the map is blank there"
+            )
         return Joining(
             f"a map of {len(storing.reading.channels)} channels at zoom {storing.tiles.zoom}", stored.written.files,
             [stored.source], views={MAP_PART: stored.view}, report=stored.report,
@@ -309,7 +311,7 @@ def _samples(folder: Path, tiles: TileSet, kept: Ints, size_m: float | None) -> 
     there = on_tiles(kept, places, tiles.zoom)
     if not there.all():
         notes.append(
-            f"{int((~there).sum()):,} of {len(there):,} samples in {METADATA} are on no tile and are left out"
+            f"{int((~there).sum()):,} of {len(there):,} samples in {METADATA} are not on any tile and are left out"
         )
     return places.kept(there), notes
 

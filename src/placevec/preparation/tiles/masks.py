@@ -243,9 +243,7 @@ def _winner(seen: Mapping[str, _Seen]) -> Color:
             )
     elif count / len(seen) < _CLEAR:
         others = ", ".join(f"{color_name(color)} in {number}" for color, number in ranked)
-        raise SourceError(
-            _UNKNOWN.format(what=f"the most common color is that of {others} of {len(seen)} layers")
-        )
+        raise SourceError(_UNKNOWN.format(what=f"{others} of {len(seen)} layers share the most common color"))
     return color
 
 

@@ -271,7 +271,7 @@ def _with_tiles(
     found = laid.kept(~torn & ~blank)
     if len(found) == 0:
         raise DatasetError(
-            "no place has all its tiles and something on them: use --all-tiles to keep those of a single color"
+            "no place has all its tiles and something on them: use --all-tiles to keep places with a single color"
         )
     return found, left
 

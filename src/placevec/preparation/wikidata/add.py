@@ -53,7 +53,7 @@ def add_wikidata(dataset: Dataset, options: WikidataOptions, *, created: str, pr
     """
     if not entities.has_entities(dataset):
         raise DatasetError(
-            f"{dataset.path} has no entities: add them with --osm or --osm-name, in the same command or before"
+            f"{dataset.path} has no entities: add them with --osm or --osm-name, in the same command or an earlier one"
         )
     job = _Job(dataset, options, progress)
     if is_made(dataset, PART, job.made):
@@ -62,9 +62,7 @@ def add_wikidata(dataset: Dataset, options: WikidataOptions, *, created: str, pr
     return add(dataset, PART, job.made, job.write, created=created, progress=progress)
 
 
-_MERGED = (
-    " (a dump lacks items that were merged into others; with --wikidata-contact they are asked of the API)"
-)
+_MERGED = " (a dump lacks items that were merged into others; with --wikidata-contact, they are requested from the API)"
 
 
 @dataclass
@@ -163,7 +161,7 @@ class _Job:
         if lines:
             self.report |= {"not read": lines}
             told = ", ".join(f"{count:,} {reason}" for reason, count in lines.items())
-            self.progress.say(f"Note: of {path.name}, {told} were skipped")
+            self.progress.say(f"Note: {told} of {path.name} were skipped")
 
     def _ask_lacking(self, store: ItemStore, tagged: Ints) -> None:
         """Ask the API for items that a dump lacks, such as those that were merged into others."""
@@ -234,7 +232,7 @@ class _Job:
         self.progress.say(
             f"Wikidata: {written.items:,} of {wanted:,} items found"
             + (f", {written.redirected:,} of them under another number" if written.redirected else "")
-            + (f"; {lost:,} are not there{why}" if lost > 0 else "")
+            + (f"; {lost:,} were not found{why}" if lost > 0 else "")
             + (f"; {unreadable:,} could not be read" if unreadable else "")
             + f". {written.labels:,} labels, {written.aliases:,} aliases and {written.descriptions:,} descriptions in "
             f"{len(written.languages):,} languages ({written.told_languages()})"

@@ -26,26 +26,29 @@ class WikidataOptions(Options):
 
     wikidata: str | None = option(
         None,
-        "Wikidata items of the entities: api (the live one), the address of another api.php, or a JSON dump"
+        "Wikidata items of the entities: api (the live API), the address of another api.php, or a JSON dump"
         " (.json, .json.gz, .json.bz2)",
     )
     languages: tuple[str, ...] = option(
-        (), "Languages to take from Wikidata, by its codes, separated by commas (default: all)"
+        (), "Languages to take from Wikidata: its language codes, separated by commas (default: all)"
     )
     wikidata_contact: str | None = option(
         None,
-        "Mail address or page of yours, which the API asks for and which is sent with each request; with a dump, the API"
-        " is asked for items that the dump lacks",
+        "Your email address or web page, which the API requires and which is sent with each request; with a dump as "
+        "well, items missing from the dump are requested from the API",
     )
     wikidata_search: bool = option(
         False,
-        "Also search by name for entities without an item, one request each; checked by name and distance",
+        "Also search by name for entities without an item, one request each; matches are checked by name and distance",
     )
     wikidata_distance_m: float | None = option(
-        None, "Maximum distance of an item that a search found, meters (default 2000)", above=0
+        None, "Maximum distance between a found item and the entity, meters (default 2000)", above=0
     )
     wikidata_similarity: float | None = option(
-        None, "Minimum similarity of its name, 0 to 1 (default 0.9)", above=0, max=1
+        None,
+        "Minimum similarity between the item's name and the entity's, 0 to 1 (default 0.9)",
+        above=0,
+        max=1,
     )
 
     def __post_init__(self) -> None:
@@ -57,7 +60,7 @@ class WikidataOptions(Options):
             return
         for language in self.languages:
             if not _LANGUAGE.fullmatch(language):
-                raise UsageError(f"--languages are codes such as fi or zh-hant; got {language!r}")
+                raise UsageError(f"--languages must be codes such as fi or zh-hant; got {language!r}")
         if self.of_api or self.wikidata_contact is not None:
             from placevec.sources.wikidata.api import check_contact
 

@@ -69,7 +69,7 @@ def kept_channels(spec: ViewSpec, drop: tuple[str, ...]) -> tuple[str, ...]:
         )
     kept = tuple(layer for layer in spec.channels if layer not in drop)
     if not kept:
-        raise InputError("drop_layers drops every layer: keep at least one to learn from")
+        raise InputError("drop_layers drops every layer: keep at least one to train on")
     return kept
 
 

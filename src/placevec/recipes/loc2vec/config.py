@@ -45,20 +45,21 @@ class Loc2VecConfig(Options):
     drop_layers: tuple[str, ...] = option((), "Layers left out of the input, separated by commas")
     objective: Objective = option(
         "infonce",
-        "Training objective (softpn of the original 12-layer system is triplet-swap)",
+        "Training objective (what the original 12-layer system calls softpn is triplet-swap here)",
         group=OBJECTIVE,
     )
     margin: float = option(0.2, "Margin of triplet and triplet-swap", group=OBJECTIVE)
     reduction: Literal["mean", "active"] | None = option(
         None,
-        "Mean over all triplets, or over active ones with a loss above 0 (default: active for triplet-swap, otherwise"
+        "Mean over all triplets or over active ones, those with a loss above 0 (default: active for triplet-swap, "
+        "otherwise"
         " mean)",
         group=OBJECTIVE,
     )
     negatives: Literal["random", "hard", "semi-hard"] = option(
         "random",
-        "Negatives of triplet, triplet-swap and softpn (random places, or hard or semi-hard ones of the batch beyond"
-        " --far-m)",
+        "Negatives of triplet, triplet-swap and softpn (random: random places; hard and semi-hard: places of the "
+        "batch beyond --far-m)",
         group=OBJECTIVE,
     )
     temperature: float = option(0.1, "Temperature of infonce", group=OBJECTIVE, above=0)
@@ -79,20 +80,21 @@ class Loc2VecConfig(Options):
         None, "Minimum distance of negatives, degrees (instead of meters)", above=0
     )
     positives: Literal["disc", "places"] = option(
-        "disc", "Positives for distances in meters (any point near the anchor, or another place near it)"
+        "disc",
+        "Positives for distances in meters (disc: any point near the anchor; places: another place near it)",
     )
     rotate: bool = option(True, "Random rotation of the map before each window is read")
     flip: bool = option(False, "Random mirroring of windows, east to west and north to south")
     shift_m: float = option(0.0, "Maximum random shift of each window, meters", min=0)
     drop_channels: float = option(
         0.25,
-        "Probability of dropping a layer of the positive (of the anchor without a contrastive objective)",
+        "Probability of dropping a layer of the positive (or of the anchor, if there is no contrastive objective)",
         min=0,
         max=1,
     )
     predict: tuple[Predictable, ...] = option(
         (),
-        "Labels that the vectors are also trained to predict, separated by commas (layers: the dropped ones)",
+        "Labels that the vectors are also trained to predict, separated by commas (layers: only the dropped ones)",
         group=OBJECTIVE,
     )
     contrast_weight: float = option(
@@ -122,7 +124,7 @@ class Loc2VecConfig(Options):
                 " triplet-swap and softpn"
             )
         if self.contrast_weight == 0 and not self.predict:
-            raise UsageError("there is no objective: set --contrast-weight above 0, or set --predict")
+            raise UsageError("there is no objective: set --contrast-weight above 0, or give --predict")
 
     def _check_distances(self) -> None:
         if not self.near_m < self.far_m:

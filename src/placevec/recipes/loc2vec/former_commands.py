@@ -46,7 +46,7 @@ VISUALIZE_OSM = FormerCommand(
         FormerFlag(("--batch_size",), "`--batch-size` of `embed`", "the original ignored it"),
         FormerFlag(("--reduction_method",), "`--method`", "`pca`, `tsne` or `umap`"),
         FormerFlag(("markers with popups, clusters of markers",), "`--map DIR`",
-                   "dots with popups, in the colors of their vectors, which clusters of markers would hide"),
+                   "dots with popups, in the colors of their vectors, which clustered markers would hide"),
         FormerFlag(("--n_components", "--zoom_start"), "", "three components give the color; the map opens at the data"),
     ),
 )  # fmt: skip
@@ -88,7 +88,7 @@ VISUALIZE = FormerCommand(
         FormerFlag(("`html --max_tiles N --output_dir DIR`",), "`--html FILE --max-places N`",
                  "a single page that works offline"),
         FormerFlag(("master dashboard with algorithm switching",), "`--projections`",
-                 "PCA, t-SNE and UMAP switched on the page; `--dashboard DIR` writes a page for each of several tables"),
+                 "PCA, t-SNE and UMAP can be switched on the page; `--dashboard DIR` writes one page per table"),
         FormerFlag(("embedded previews, mobile layout, no server",), "`--html FILE`",
                  "pictures of what the model reads; touch, keyboard, dark mode"),
         FormerFlag(("2D and 3D, turning, zooming, box and lasso",), "`--html FILE`",
@@ -106,9 +106,10 @@ PRECOMPUTE = FormerCommand(
     (
         FormerFlag(("--model_path", "--tiles_root"), "the run and the dataset of `embed`, without flags"),
         FormerFlag(("--max_tiles",), "`--max-places`",
-                 "of projections; indexes hold all places, and `embed` takes any dataset"),
+                 "applies to projections; indexes hold all places, and `embed` takes any dataset"),
         FormerFlag(("--cache_dir",), "",
-                 "kept beside the table, by the hash of the vectors, so a changed model never returns old results"),
+                 "kept next to the table, named by the hash of the vectors, so a changed model never returns old "
+                 "results"),
         FormerFlag(("--skip_embeddings",), "", "`precompute` starts from the vectors that `embed` wrote"),
         FormerFlag(("--skip_projections",), "`--skip-projections`", "`--skip-indexes` is its counterpart"),
         FormerFlag(("--force_recompute",), "`--force`"),

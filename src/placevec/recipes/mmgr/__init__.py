@@ -9,7 +9,8 @@ from placevec.recipes.mmgr.presets import PRESETS
 
 RECIPE = RecipeEntry(
     name="mmgr",
-    summary="images and points of interest of cells, for urban function, population and the like",
+    summary="vectors of cells from their images and points of interest, for predicting urban function, population "
+    "and the like",
     config=MmgrConfig,
     presets=PRESETS,
     prepare_options=CellOptions,

@@ -107,7 +107,7 @@ def build(
         if not split.held_out:
             held = side.rows
             if config.validation_share > 0:
-                notes.append("no blocks can be held out here: validation repeats training cells")
+                notes.append("no blocks can be held out here: validation uses training cells")
     else:
         split = Split.of(len(dataset), train=side.rows, excluded=side.excluded, by="other dataset")
         judge = _side(validation, config, seed, like=side)
@@ -154,8 +154,8 @@ def lacking(dataset: Dataset) -> str:
     """What must be added before training: a view of images, or of points of interest."""
     kinds = {dataset.spec(name).kind for name in dataset.view_names}
     if not kinds & {_MAP, _CHIPS}:
-        return "add images to the same --out, by --aerial IMAGES or a map by --osm FILE"
-    return "" if kinds & {*_POIS} else "add points of interest to the same --out, by --pois TABLE"
+        return "add images to the same --out, with --aerial IMAGES, or a map with --osm FILE"
+    return "" if kinds & {*_POIS} else "add points of interest to the same --out, with --pois TABLE"
 
 
 def _side(dataset: TrainingData, config: MmgrConfig, seed: int, like: _Side | None = None) -> _Side:
@@ -180,7 +180,8 @@ def _image(dataset: TrainingData, config: MmgrConfig) -> View:
     if name is None or name not in specs or specs[name].kind not in (_MAP, _CHIPS):
         told = ", ".join(f"{name} ({spec.kind})" for name, spec in specs.items()) or "none"
         raise UsageError(
-            f"training needs a map or chips, but {dataset.name} has the views {told}: name one with --image-view, or "
+            f"training needs a map or chips, but {dataset.name} has the views {told}: choose one with --image-view, "
+            f"or "
             "add a map by preparing one into the same --out"
         )
     spec = specs[name]
@@ -188,7 +189,7 @@ def _image(dataset: TrainingData, config: MmgrConfig) -> View:
         raise InputError(f"--drop-layers: {name} has no {unknown[0]!r}; it has {', '.join(spec.channels)}")
     channels = tuple(layer for layer in spec.channels if layer not in config.drop_layers)
     if not channels:
-        raise InputError("every layer was dropped: nothing is left to learn from")
+        raise InputError("every layer was dropped: nothing is left to train on")
     window: dict[str, Any] = {"size_px": config.size_px, "channels": channels}
     if spec.kind == _MAP:
         window = {**window, "size_px": config.size_px or _MAP_PX, "size_m": config.size_m}
@@ -205,7 +206,7 @@ def _pois(dataset: TrainingData, config: MmgrConfig, like: _Side | None) -> View
         if config.category_vectors is not None or config.drop_categories:
             flag = "--drop-categories" if config.drop_categories else "--category-vectors"
             raise UsageError(
-                f"{flag}: {dataset.name} has no points of interest; add them by placevec prepare mmgr into it"
+                f"{flag}: {dataset.name} has no points of interest; add them with placevec prepare mmgr"
             )
         return None
     if not names or (like is not None and like.pois is None):
@@ -223,7 +224,7 @@ def _pois(dataset: TrainingData, config: MmgrConfig, like: _Side | None) -> View
         if channel not in dropped and channel.partition("/")[0] not in dropped
     )
     if not channels:
-        raise InputError("every category was dropped: nothing is left to learn from")
+        raise InputError("every category was dropped: nothing is left to train on")
     window: dict[str, Any] = {
         "size_m": config.size_m,
         "channels": channels if like is None or like.pois is None else like.pois.spec.channels,
@@ -242,12 +243,12 @@ def _notes(side: _Side) -> list[str]:
     total = len(side.dataset)
     if side.pois is None:
         without = int((~side.has_image).sum())
-        left = [f"{without:,} of {total:,} cells are without an image, and are left out"] if without else []
-        return ["there are no points of interest: images are contrasted with images only", *left]
+        left = [f"{without:,} of {total:,} cells have no image and are left out"] if without else []
+        return ["there are no points of interest: images are contrasted only with images", *left]
     counts = {
-        "without an image and points of interest, which are left out": ~side.has_image & ~side.has_pois,
-        "without points of interest, which learn from their images": side.has_image & ~side.has_pois,
-        "without an image, which learn from their points": ~side.has_image & side.has_pois,
+        "without an image or points of interest, which are left out": ~side.has_image & ~side.has_pois,
+        "without points of interest, which are trained on their images": side.has_image & ~side.has_pois,
+        "without an image, which are trained on their points": ~side.has_image & side.has_pois,
     }
     return [
         f"{int(mask.sum()):,} of {total:,} cells are {what}" for what, mask in counts.items() if mask.any()

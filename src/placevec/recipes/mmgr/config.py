@@ -28,55 +28,62 @@ class MmgrConfig(Options):
 
     GROUP: ClassVar[str] = DATA
 
-    image_view: str | None = option(None, "View of images: chips or a map (default: the first of either)")
+    image_view: str | None = option(
+        None, "View of images, chips or a map (default: the first one in the dataset)"
+    )
     size_px: int | None = option(
         None, "Side of an image, pixels (default: 128 for a map, the whole chip for chips)", min=32
     )
     size_m: float | None = option(
-        None, "Side of a cell, meters, for a map and for points (default: that of the places)", above=0
+        None, "Side of a cell, meters, for a map and for points (default: the side of the places)", above=0
     )
     drop_layers: tuple[str, ...] = option((), "Layers or bands left out of the input, separated by commas")
     drop_categories: tuple[str, ...] = option(
-        (), "Categories of points left out of the input, with their subcategories, separated by commas"
+        (), "Categories of points left out of the input, including their subcategories, separated by commas"
     )
     max_places: int | None = option(None, "Maximum number of cells, drawn at random (default: all)", min=2)
     augment: bool = option(True, "Random rotation, mirroring and small shifts of images")
-    drop_channels: float = option(0.2, "Probability that a layer or band is switched off", min=0, below=1)
+    drop_channels: float = option(0.2, "Probability of dropping a layer or band in training", min=0, below=1)
     keep_share: float = option(
-        0.5, "Minimum share of a cell's points in a sample (1 keeps all)", above=0, max=1
+        0.5, "Minimum share of a cell's points that a sample keeps (1 keeps all)", above=0, max=1
     )
     validation_share: float = option(
         0.1, "Share of the cells held out for validation in whole blocks", min=0, max=0.5
     )
     block_m: float | None = option(
-        None, "Side of these blocks, meters (default: an eighth of the extent, at least 250)", above=0
+        None,
+        "Side of the validation blocks, meters (default: an eighth of the extent, at least 250)",
+        above=0,
     )
     encoder: Encoder = option(
         "auto",
-        "Image encoder (auto: compact-tile-cnn for maps, resnet-18 for chips, or that of the package in --init)",
+        "Image encoder (auto: compact-tile-cnn for maps, resnet-18 for chips, or the network of the package in "
+        "--init)",
         group=IMAGE,
     )
     init: str | None = option(
         None,
-        "Initial weights of the image encoder: geoembed or mobilenet-imagenet (of packages), a run or model, a file"
+        "Initial weights of the image encoder: geoembed or mobilenet-imagenet (from installed packages), a run or "
+        "model, a file"
         " (.safetensors, .npz, .pt), or a name on the Hugging Face hub",
         group=IMAGE,
     )
     init_bands: tuple[str, ...] = option(
         (),
         "Bands of the --init network in order, if the weights do not name them (default: red,green,blue for three;"
-        " those of Sentinel-2 for 12 and 13)",
+        " the Sentinel-2 bands for 12 and 13)",
         group=IMAGE,
     )
     full_scale: float | None = option(
         None,
-        "Pixel value of a reflectance of 1, of chips (default: 255 for bytes, 1 for float32, otherwise 10000)",
+        "Pixel value in chips that stands for a reflectance of 1 (default: 255 for bytes, 1 for float32, otherwise "
+        "10000)",
         group=IMAGE,
         above=0,
     )
     dim: int = option(128, "Length of the vectors of images and of points", group=IMAGE, min=1)
     width: int = option(
-        32, "Channels of the first stage (no effect on resnets and mobilenet-v2)", group=IMAGE, min=8
+        32, "Channels of the first stage (no effect on ResNets and mobilenet-v2)", group=IMAGE, min=8
     )
     image_hidden: int = option(256, "Hidden units of the projection head of images", group=IMAGE, min=1)
     pooling: Pooling = option(
@@ -85,11 +92,11 @@ class MmgrConfig(Options):
     positions: bool = option(
         True, "Positions of the points in the cell as input (not with set2set)", group=POIS
     )
-    category_dim: int = option(64, "Length of the vectors of categories", group=POIS, min=4)
+    category_dim: int = option(64, "Length of the category vectors", group=POIS, min=4)
     category_vectors: Path | None = option(
         None,
-        "Ready vectors of categories: a run that learned them, a table, or text, for those of their names (default:"
-        " trained)",
+        "Existing category vectors: a run that learned them, a table, or `text` to embed the category names "
+        "(default: learned with the rest)",
         group=POIS,
     )
     text_model: str = option(
@@ -97,15 +104,17 @@ class MmgrConfig(Options):
         "Text model of --category-vectors text: a folder, a Hugging Face name, or the model of an installed package",
         group=POIS,
     )
-    train_categories: bool = option(True, "Further training of ready vectors of categories", group=POIS)
+    train_categories: bool = option(True, "Keep training the category vectors that were given", group=POIS)
     poi_hidden: int = option(256, "Hidden units of the projection head of points", group=POIS, min=1)
     objective: Form = option(
         "separate",
-        "Contrast (separate: InfoNCE for each pair of slots; founding: NT-Xent as published)",
+        "Contrast (separate: InfoNCE for each pair of views; founding: NT-Xent as published)",
         group=OBJECTIVE,
     )
     projection_dim: int = option(128, "Length of the projections that are contrasted", group=OBJECTIVE, min=1)
-    temperature: float = option(0.2, "Temperature, or its first value", group=OBJECTIVE, min=0.01)
+    temperature: float = option(
+        0.2, "Temperature, or its initial value if it is learned", group=OBJECTIVE, min=0.01
+    )
     learn_temperature: bool = option(True, "Learn the temperature", group=OBJECTIVE)
     intra_weight: float = option(0.5, "Weight of the contrast of images with images", group=OBJECTIVE, min=0)
     inter_weight: float = option(0.5, "Weight of the contrast of images with points", group=OBJECTIVE, min=0)
@@ -117,4 +126,4 @@ class MmgrConfig(Options):
         if self.pooling != "set2set" and self.category_dim % 4:
             raise UsageError(f"--category-dim must be a multiple of 4 with --pooling {self.pooling}")
         if self.init_bands and self.init is None:
-            raise UsageError("--init-bands names the bands of the network of --init, which is missing")
+            raise UsageError("--init-bands names the bands of the network in --init, which is missing")

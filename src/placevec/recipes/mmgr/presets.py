@@ -37,8 +37,8 @@ FOUNDING = {
 
 PRESETS = {
     "default": Preset(
-        "a compact image network, attention over points, a contrast for each pair",
+        "a compact image network, attention over points, one contrast per pair of views",
         {"learning_rate": 1e-3, "weight_decay": 0.01},
     ),
-    "founding": Preset("the founding system, its networks, objective and hyper-parameters", FOUNDING),
+    "founding": Preset("the original system: networks, objective and hyperparameters", FOUNDING),
 }

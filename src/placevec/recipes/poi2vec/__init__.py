@@ -30,14 +30,14 @@ FOUNDING = {
 
 RECIPE = RecipeEntry(
     name="poi2vec",
-    summary="vectors of categories of points of interest, from which ones lie next to each other",
+    summary="vectors of POI categories, learned from which categories occur next to each other",
     config=Poi2VecConfig,
     presets={
         "default": Preset(
             "larger batches and a higher learning rate, the paper's hierarchy",
             {"learning_rate": 5e-3, "weight_decay": 0.0, "epochs": 20, "precision": "fp32"},
         ),
-        "founding": Preset("the published hyper-parameters", FOUNDING),
+        "founding": Preset("the published hyperparameters", FOUNDING),
     },
     prepare_options=CellOptions,
     prepare="placevec.preparation.cells:prepare",

@@ -41,7 +41,7 @@ _LEAST = 1e-6
 
 
 class Categories:
-    """Categories one by one, as sets of a single point: what the slots of training read."""
+    """Reads each category as a set with a single point, which is what the slots of training need."""
 
     def __init__(self, spec: ViewSpec) -> None:
         self.spec = spec

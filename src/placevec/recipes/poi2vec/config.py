@@ -17,12 +17,15 @@ class Poi2VecConfig(Options):
 
     GROUP: ClassVar[str] = WALKS
 
-    walk_length: int = option(10, "Points of a walk", min=2, max=1000)
+    walk_length: int = option(10, "Points per walk", min=2, max=1000)
     walks: int = option(5, "Walks from each point", min=1, max=1000)
     p: float = option(0.5, "Return parameter of node2vec", above=0)
     q: float = option(0.5, "In-out parameter of node2vec", above=0)
     across: float = option(
-        0.4, "Factor of steps from one cell into another (1: cells do not matter)", above=0, max=1
+        0.4,
+        "Weight factor for steps that cross from one cell into another (1: ignore the cells)",
+        above=0,
+        max=1,
     )
     dim: int = option(64, "Length of the vectors", group=OBJECTIVE, min=1)
     negatives: int = option(
@@ -33,8 +36,11 @@ class Poi2VecConfig(Options):
     )
     hierarchy: Hierarchy = option(
         "paper",
-        "Term that draws categories of a group together (paper: Laplacian eigenmaps; code: as published)",
+        "Term that pulls categories of the same group together (paper: Laplacian eigenmaps; code: as in the "
+        "published code)",
         group=OBJECTIVE,
     )
-    hierarchy_weight: float = option(1e-3, "Weight of this term (0 leaves it out)", group=OBJECTIVE, min=0)
+    hierarchy_weight: float = option(
+        1e-3, "Weight of the hierarchy term (0 leaves it out)", group=OBJECTIVE, min=0
+    )
     batch_size: int = option(512, "Walks per batch", group=TRAINING, min=1)

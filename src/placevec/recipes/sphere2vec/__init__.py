@@ -20,7 +20,7 @@ def _of_dataset(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 RECIPE = RecipeEntry(
     name="sphere2vec",
-    summary="vectors of bare coordinates, learned from labels of points or from images",
+    summary="vectors of coordinates alone, learned from labels of points or from images",
     config=Sphere2VecConfig,
     prepare_options=ImageOptions,
     prepare="placevec.preparation.chips.images:prepare",

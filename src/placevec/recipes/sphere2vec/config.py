@@ -49,21 +49,22 @@ class EncoderChoices(Options):
     GROUP: ClassVar[str] = ENCODER
 
     encoder: str = option(
-        "sphereC+", "Location encoder, by any of its names (all: every encoder, each in a subfolder of --out)"
+        "sphereC+",
+        "Location encoder, by any of its names (`all` trains every encoder, each in a subfolder of --out)",
     )
     dim: int = option(256, "Length of the vectors", min=1)
     variant: Variant = option(
-        "corrected", "Variant of the encoder (original: formula, network and defaults as published in code)"
+        "corrected", "Variant of the encoder (original: formula, network and defaults of the published code)"
     )
     network: str | None = option(
         None,
-        "Network after the features: ffn, resnet, siren, residual, linear or none (default: by the encoder)",
+        "Network after the features: ffn, resnet, siren, residual, linear or none (default: depends on the encoder)",
     )
-    hidden: int | None = option(None, "Units of a hidden layer (default 512)")
+    hidden: int | None = option(None, "Units per hidden layer (default 512)")
     layers: int | None = option(None, "Hidden layers or blocks (default 1)")
     dropout: float | None = option(None, "Share of units dropped in training (default 0.1)")
     activation: str | None = option(
-        None, "Activation: relu, leakyrelu, gelu, sigmoid or tanh (default: by the encoder)"
+        None, "Activation: relu, leakyrelu, gelu, sigmoid or tanh (default: depends on the encoder)"
     )
     seasons: int = option(0, "Harmonics of the time of year, if places have dates (0 disables it)", min=0)
     scales: int | None = option(
@@ -78,7 +79,7 @@ class EncoderChoices(Options):
     )
     r_max: float | None = option(None, "Coarsest scale, Earth radii (default 1)", group=FEATURES)
     taper_poles: bool | None = option(
-        None, "Fading of features that would jump at the poles (default off)", group=FEATURES
+        None, "Fade out features that are discontinuous at the poles (default off)", group=FEATURES
     )
     sigma: float | None = option(
         None,
@@ -96,7 +97,7 @@ class EncoderChoices(Options):
         None, "Maximum degree of harmonics (default: based on the spacing of the places)", group=FEATURES
     )
     cells: int | None = option(None, "Number of cells, for the encoder cells (default 2048)", group=FEATURES)
-    cell_width: int | None = option(None, "Length of a cell's vector (default 64)", group=FEATURES)
+    cell_width: int | None = option(None, "Length of each cell's vector (default 64)", group=FEATURES)
 
     def __post_init__(self) -> None:
         from placevec.encoders.locations.names import known_as
@@ -134,7 +135,7 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
     )
     background: Literal["sphere", "octant", "land", "target-group"] | None = option(
         None,
-        "Where background points are drawn (default sphere; octant as in the original, target-group: other places)",
+        "Where background points are drawn (default sphere; octant: as in the original; target-group: other places)",
     )
     background_weight: float | None = option(
         None, "Weight of background points in presence, an_full and csp (default 1)"
@@ -142,11 +143,11 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
     land: Path | None = option(
         None, "Outlines of land for --background land, GeoJSON (default: coarse outlines)"
     )
-    users: bool = option(False, "Vectors of users, trained together with presence")
+    users: bool = option(False, "Also learn a vector for each user (with the loss presence)")
     label_smoothing: float | None = option(None, "Label smoothing for cross-entropy (default 0)")
     balance: int | None = option(
         None,
-        "Maximum number of places per class and epoch, drawn anew each time (default: all)",
+        "Maximum number of places per class and epoch, drawn anew each epoch (default: all)",
         group=DATA,
         min=1,
     )
@@ -168,14 +169,15 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
     )
     rasters: tuple[Path, ...] = option(
         (),
-        "Raster whose bands are read beside coordinates, such as climate or elevation (may be repeated; any CRS, kept in"
+        "Raster whose bands are read in addition to the coordinates, such as climate or elevation (may be repeated; "
+        "any CRS, kept in"
         " the model)",
         group=ENCODER,
     )
     tune: str | None = option(
         None,
-        "Time to choose scales, dropout and network on the validation places, such as 10m (default: no search;"
-        " options that are given stay)",
+        "Time to spend on choosing scales, dropout and network on the validation places, such as 10m (default: no "
+        "search; options that you set are kept)",
         group=ENCODER,
     )
     batch_size: int = option(1024, "Places per batch (halved if memory runs out)", group=TRAINING, min=2)

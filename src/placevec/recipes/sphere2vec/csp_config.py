@@ -66,7 +66,7 @@ CSP_SUMMARIES = {
     "csp-paper-fmow": "as in the appendix of the paper for fmow",
     "csp-script-inat2018": "as in the published script for inat2018",
     "csp-script-fmow": "as in the published script for fmow",
-    "csp-checkpoint-fmow": "as in the name of the published fmow checkpoint",
+    "csp-checkpoint-fmow": "with the settings that the file name of the published fmow checkpoint gives",
 }
 """What each preset follows, for help."""
 
@@ -81,12 +81,16 @@ class ContrastChoices(Options):
 
     GROUP: ClassVar[str] = "Learning from images"
 
-    temperature: float | None = option(None, "Temperature of places and images (default 0.1)", above=0)
+    temperature: float | None = option(
+        None, "Temperature of the contrast between places and images (default 0.1)", above=0
+    )
     background_temperature: float | None = option(
-        None, "Temperature of images and random places (default 0.1)", above=0
+        None, "Temperature of the contrast between images and random places (default 0.1)", above=0
     )
     twin_temperature: float | None = option(
-        None, "Temperature of places and their copies under different dropout (default 0.1)", above=0
+        None,
+        "Temperature of the contrast between places and their copies under different dropout (default 0.1)",
+        above=0,
     )
     twin_weight: float | None = option(
         None, "Weight of the contrast between a place and its copy (default 1; 0 disables it)", min=0

@@ -69,7 +69,7 @@ def device_of(name: str) -> torch.device:
         InputError: ``mps``, which has no float64 and cannot represent angles.
     """
     if name == "mps":
-        raise InputError("coordinates need float64, which this device does not have: use --device cpu")
+        raise InputError("coordinates need float64, which this device does not support: use --device cpu")
     if name in ("auto", "cuda") and torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")

@@ -73,7 +73,7 @@ def divided(
     """
     train = rows if labels.split is None else rows[labels.split[rows] == 0]
     if len(train) == 0:
-        raise DatasetError("the split of this dataset has no training place")
+        raise DatasetError("the split of this dataset has no training places")
     held = np.empty(0, np.int64) if labels.split is None else rows[labels.split[rows] == 1]
     more: dict[str, Any] = {"by": "dataset"} if len(held) else {"by": "nothing"}
     kept_out, buffer, notes = held, held[:0], []

@@ -32,13 +32,13 @@ def fields_from(paths: Sequence[Path], points: Floats) -> tuple[list[RasterField
         share = float(known.double().mean())
         if share < MIN_COVERED:
             raise InputError(
-                f"{path} covers {int(known.sum()):,} of {len(points):,} training points: give a raster of their area, or "
-                "leave it out"
+                f"{path} covers {int(known.sum()):,} of {len(points):,} training points: give a raster that covers "
+                f"them, or leave it out"
             )
         if share < 1:
             notes.append(
-                f"{path.name} has no value at {len(points) - int(known.sum()):,} of {len(points):,} training points;"
-                " there the model knows that it is missing"
+                f"{path.name} has no value at {len(points) - int(known.sum()):,} of {len(points):,} training points; "
+                f"there, the model sees it as missing"
             )
         values = found[known, :-1]
         mean, deviation = values.mean(0), values.std(0).clamp(min=1e-9)
@@ -59,7 +59,7 @@ def _read(path: Path) -> RasterField:
         with rasterio.open(path) as file:
             if file.crs is None:
                 raise InputError(
-                    f"{path} has no CRS, so where it lies is unknown: assign one, for example in QGIS"
+                    f"{path} has no CRS, so its location is unknown: assign one, for example in QGIS"
                 )
             with WarpedVRT(file, crs="EPSG:4326", resampling=Resampling.bilinear) as on:
                 coarser = max(1.0, math.sqrt(on.count * on.width * on.height / MAX_CELLS))

@@ -52,8 +52,9 @@ def check_tuning(config: Sphere2VecConfig, validated: int, train: int) -> None:
         raise UsageError("--tune runs in one process: tune first, then train with the options that it prints")
     if validated < MIN_VALIDATED:
         raise InputError(
-            f"--tune compares settings on validation places, but there are {validated} of {train + validated}, and below"
-            f" {MIN_VALIDATED} the best is chance: prepare more places, raise --validation-share, or leave out --tune"
+            f"--tune compares settings on validation places, but there are {validated} of {train + validated}, and "
+            f"with fewer than {MIN_VALIDATED} the best setting is a matter of chance: prepare more places, raise "
+            f"--validation-share, or leave out --tune"
         )
 
 
@@ -103,7 +104,9 @@ def said(trials: Sequence[Trial], chosen: Mapping[str, Any], budget_s: float) ->
     first, best = trials[0].loss, min(one.loss for one in trials)
     spent = sum(one.seconds for one in trials)
     gain = (
-        f"validation loss {first:.4g} -> {best:.4g}" if best < first else "no trial was better than the start"
+        f"validation loss {first:.4g} -> {best:.4g}"
+        if best < first
+        else "no trial was better than the initial settings"
     )
     return (
         f"--tune: {len(trials)} short trainings in {spent:.0f} of {budget_s:.0f} s, {gain}: {flags(chosen)}"

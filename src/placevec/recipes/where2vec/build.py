@@ -99,7 +99,7 @@ def build(
         if not split.held_out:
             held = side.rows
             if config.validation_share > 0:
-                notes.append("no blocks can be held out here: validation repeats training places")
+                notes.append("no blocks can be held out here: validation uses training places")
         validation_data = side
     else:
         split = Split.of(len(dataset), train=side.rows, excluded=_excluded(side), by="other dataset")
@@ -194,7 +194,7 @@ def _views(dataset: TrainingData, config: Where2VecConfig) -> tuple[View, View]:
             )
     channels = config.bands or tuple(name for name in spec.channels if name not in config.drop_layers)
     if not channels:
-        raise InputError("every layer was dropped: nothing is left to learn from")
+        raise InputError("every layer was dropped: nothing is left to train on")
     window: dict[str, Any] = {"size_px": config.size_px, "channels": channels}
     if spec.kind == _MAP:
         window = {**window, "size_px": config.size_px or _MAP_PX, "size_m": config.size_m or None}
@@ -270,7 +270,7 @@ def _image_encoder(spec: ViewSpec, config: Where2VecConfig, *, is_map: bool) -> 
         _, _, name, fixed = CARRIED[config.init]
     spectral = name.endswith(("spectral-cnn", *BACKBONES))
     if spectral == is_map:
-        fits = "tile encoders read maps, spectral ones chips"
+        fits = "tile encoders read maps, spectral encoders chips"
         asked = f"--encoder {name}" if config.encoder == name else f"--init {config.init} ({name})"
         raise UsageError(f"{asked} does not read {spec.name} ({spec.kind}): {fits}")
     if spectral:

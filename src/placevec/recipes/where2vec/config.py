@@ -37,17 +37,19 @@ class Where2VecConfig(Options):
 
     views: tuple[str, ...] = option(
         (),
-        "Two views, of images and of text, such as map,text or satellite,text (default: the first of each in the"
+        "Two views, one of images and one of text, such as map,text or satellite,text (default: the first of each in "
+        "the"
         " dataset)",
     )
     types: Level = option(
-        "leaf", "Types of places in the objective (leaf: river of water/river, group: water)"
+        "leaf", "Level of place types in the objective (for water/river, leaf is river and group is water)"
     )
     languages: tuple[str, ...] = option(
-        (), "Languages of the texts, BCP 47, separated by commas (default: all; und: those without one)"
+        (),
+        "Languages of the texts, BCP 47, separated by commas (default: all; und: texts without a language)",
     )
     kinds: tuple[str, ...] = option(
-        (), "Kinds of the texts, such as name, alias, words, separated by commas (default: all)"
+        (), "Kinds of texts, such as name, alias, words, separated by commas (default: all)"
     )
     size_px: int | None = option(
         None, "Side of the image, pixels (default: 128 for a map, the whole chip for chips)", min=16
@@ -61,7 +63,7 @@ class Where2VecConfig(Options):
     )
     drop_channels: float = option(0.1, "Probability of dropping a band or layer in training", min=0, below=1)
     resample_texts: bool = option(
-        True, "Draw one of the texts of a place anew at each step (off: always its first text)"
+        True, "Draw one of a place's texts anew at each step (off: always its first text)"
     )
     templates: str | None = option(
         None,
@@ -71,7 +73,7 @@ class Where2VecConfig(Options):
     )
     template_rate: float | None = option(
         None,
-        "Share of names put into such a sentence, drawn anew at each step (default 0.5 with --templates)",
+        "Share of names put into a sentence, drawn anew at each step (default 0.5 with --templates)",
         group=TEXT,
         min=0,
         max=1,
@@ -80,29 +82,31 @@ class Where2VecConfig(Options):
         0.1, "Share of the places held out for validation in whole blocks", min=0, max=0.5
     )
     block_m: float | None = option(
-        None, "Side of these blocks, meters (default: an eighth of the extent, 250 to 5000)", above=0
+        None, "Side of the validation blocks, meters (default: an eighth of the extent, 250 to 5000)", above=0
     )
     encoder: Encoder = option(
         "auto",
-        "Image encoder (auto: compact-tile-cnn for maps, spectral-cnn for chips, or that of the package in --init)",
+        "Image encoder (auto: compact-tile-cnn for maps, spectral-cnn for chips, or the network of the package in "
+        "--init)",
         group=IMAGE,
     )
     init: str | None = option(
         None,
-        "Initial weights of the image encoder: geoembed or mobilenet-imagenet (of packages), a run or model, a file"
+        "Initial weights of the image encoder: geoembed or mobilenet-imagenet (from installed packages), a run or "
+        "model, a file"
         " (.safetensors, .npz, .pt), or a name on the Hugging Face hub",
         group=IMAGE,
     )
     init_bands: tuple[str, ...] = option(
         (),
         "Bands of the --init network in order, if the weights do not name them (default: red,green,blue for three;"
-        " those of Sentinel-2 for 12 and 13)",
+        " the Sentinel-2 bands for 12 and 13)",
         group=IMAGE,
     )
     dim: int = option(256, "Length of the vectors", group=IMAGE, min=1)
     width: int = option(
         32,
-        "Channels of the first stage (no effect on founding encoders, resnet-18 and mobilenet-v2)",
+        "Channels of the first stage (no effect on the founding encoders, resnet-18 and mobilenet-v2)",
         group=IMAGE,
         min=8,
     )
@@ -126,7 +130,7 @@ class Where2VecConfig(Options):
     lora_alpha: float = option(
         16.0, "Alpha of the LoRA adapters: their scale is alpha / rank", group=TEXT, above=0
     )
-    lora_dropout: float = option(0.1, "Dropout before the LoRA adapters", group=TEXT, min=0, below=1)
+    lora_dropout: float = option(0.1, "Dropout applied before the LoRA adapters", group=TEXT, min=0, below=1)
     checkpoint_text: bool = option(
         False,
         "Recompute activations of the text model in the backward pass (less memory, more time)",
@@ -152,16 +156,18 @@ class Where2VecConfig(Options):
     learn_temperature: bool = option(True, "Learn the temperature", group=OBJECTIVE)
     alpha: float = option(
         0.5,
-        "Reduction of the weight of negatives that have the type of the place (0: full weight, 1: ignored)",
+        "Reduction of the weight of negatives that are of the same type as the place (0: full weight; 1: ignored)",
         group=OBJECTIVE,
         min=0,
         max=1,
     )
     semantic_weight: float = option(
-        0.3, "Weight of the loss between images and names of types", group=OBJECTIVE, min=0
+        0.3, "Weight of the loss between images and type names", group=OBJECTIVE, min=0
     )
     batch_size: int = option(256, "Places per batch (halved if memory runs out)", group=TRAINING, min=2)
-    balance_types: bool = option(False, "Draw equally many places of each type for a batch", group=TRAINING)
+    balance_types: bool = option(
+        False, "Draw the same number of places of each type for a batch", group=TRAINING
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -171,12 +177,12 @@ class Where2VecConfig(Options):
             )
         if not self.text_model:
             raise UsageError(
-                "--text-model is empty: name a folder, a Hugging Face model, or the model of an installed package"
+                "--text-model is empty: give a folder, a Hugging Face model, or the model of an installed package"
             )
         if self.template_rate and self.templates is None:
             raise UsageError("--template-rate applies to sentences around names: add --templates")
         if self.init_bands and self.init is None:
-            raise UsageError("--init-bands names the bands of the network of --init, which is missing")
+            raise UsageError("--init-bands names the bands of the network in --init, which is missing")
         if self.bands and self.drop_layers:
             raise UsageError("--bands and --drop-layers are mutually exclusive: give only one")
 

@@ -38,14 +38,17 @@ class NamedOptions(AreaOptions):
         None, "Types of entities: a TOML table, or founding (water, forest, farmland) (default: all types)"
     )
     size_m: float | None = option(
-        None, "Side of the places of a new dataset, meters (default: points without size)", above=0
+        None, "Side of the places of a new dataset, meters (default: points without a size)", above=0
     )
     map: bool = option(
-        False, "Also draw a map of the extract around the places, which training on a map needs", group="Map"
+        False,
+        "Also draw the map around the places from the extract (required for training on a map)",
+        group="Map",
     )
     table: Path | None = option(
         None,
-        "Table of chips and their texts instead of an extract, such as the original's multimodal_dataset.csv (obs_id,"
+        "Table of chips and their texts instead of an extract, such as multimodal_dataset.csv of the original "
+        "Where2Vec (obs_id,"
         " entity_id, entity_type, chip_path, text)",
         group="Table of chips and texts",
     )
@@ -55,8 +58,8 @@ class NamedOptions(AreaOptions):
     layers: Path | None = option(
         None, "Layer table of the map, TOML (default: the twelve layers)", group="Map"
     )
-    zoom: int | None = option(None, "Zoom of the stored pixels (default 17)", group="Map")
-    workers: int = option(1, "Processes for drawing", min=1, group="Map")
+    zoom: int | None = option(None, "Zoom at which the map is stored (default 17)", group="Map")
+    workers: int = option(1, "Number of processes that draw the map", min=1, group="Map")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,30 +78,31 @@ class EntityOptions(SatelliteOptions, WikidataOptions, NamedOptions):
         UsageError: sources that do not go together, or an option without its source.
     """
 
-    GROUP: ClassVar[str] = "Ready chips"
+    GROUP: ClassVar[str] = "Existing chips"
 
     images: tuple[Path, ...] = option(
         (),
-        "Folder or zip file of ready chips, GeoTIFF or .npz: for the places with their names, or for a new dataset"
+        "Folder or zip file of existing chips, GeoTIFF or .npz, matched to existing places by file name, or making "
+        "up the places of a new dataset"
         " (instead of --satellite; may be repeated)",
     )
-    attribution: str | None = option(None, "Attribution that the chips require (default: that of Copernicus)")
+    attribution: str | None = option(None, "Attribution that the chips require (default: Copernicus's)")
     folder_words: bool = option(
-        False, "Use the folder names of the chips as classes and as texts of the places"
+        False, "Use the names of the chips' folders as classes and texts of the places"
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.images and self.satellite:
-            raise UsageError("give either scenes (--satellite) or ready chips (--images), not both")
+            raise UsageError("give either scenes (--satellite) or existing chips (--images), not both")
         for name in ("folder_words", "attribution"):
             if not self.images and getattr(self, name):
-                raise UsageError(f"{flag_of(name)} applies to ready chips: it needs --images")
+                raise UsageError(f"{flag_of(name)} applies to existing chips: it needs --images")
         if not (self.images or self.satellite) and self.bands != _BANDS:
             raise UsageError("--bands applies to chips: it needs --satellite or --images")
         others = ("osm", "osm_name", "types", "size_m", "wikidata", "map", "satellite", "images")
         if self.table is not None and (wrong := [name for name in others if getattr(self, name)]):
-            raise UsageError(f"--table is a dataset of its own: {flag_of(wrong[0])} does not apply to it")
+            raise UsageError(f"--table makes a dataset of its own: {flag_of(wrong[0])} does not apply to it")
 
     @property
     def adds_only(self) -> bool:
@@ -165,7 +169,7 @@ def _with_map(
     from placevec.preparation.options import MapOptions
 
     if dataset.base_map is not None and all(getattr(options, name) is None for name in _OF_MAPS):
-        progress.say(f"{out} has a map already: {dataset.base_map}")
+        progress.say(f"{out} already has a map: {dataset.base_map}")
         return dataset
     drawn = MapOptions(
         osm=options.osm,
@@ -181,4 +185,4 @@ def lacking(dataset: Dataset) -> str:
     """What a dataset of texts alone needs before it can be trained on: images of its places."""
     if any(dataset.spec(name).kind != "text" for name in dataset.view_names):
         return ""
-    return "add a map, by the same command with --map"
+    return "add a map with the same command and --map"

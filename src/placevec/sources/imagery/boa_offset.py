@@ -92,11 +92,15 @@ def decide_offset(scene: Scene, darkest: float | None, band: str | None = None) 
                 doubtful=not agrees,
             )
         return decision(
-            -OFFSET, "its darkest pixels hold the offset, though the catalog is of two minds", doubtful=True
+            -OFFSET,
+            "its darkest pixels hold the offset, although the catalog contradicts itself",
+            doubtful=True,
         )
     if since:
         return decision(
-            -OFFSET, "baseline 04.00 or later, and nothing says that it is applied", doubtful=darkest is None
+            -OFFSET,
+            "baseline 04.00 or later, and nothing says that the offset is applied",
+            doubtful=darkest is None,
         )
     return decision(
         0, "neither a baseline nor an offset is known", doubtful=darkest is None or darkest >= DARK

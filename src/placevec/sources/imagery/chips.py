@@ -84,7 +84,7 @@ def unreadable(error: SourceError) -> tuple[str, int, str, str]:
     >>> unreadable(SourceError("a.tif is damaged"))[:3]
     ('content that cannot be read', 1, 'a.tif is damaged')
     """
-    return "content that cannot be read", 1, str(error), "repair these files, or take them out"
+    return "content that cannot be read", 1, str(error), "repair these files, or remove them"
 
 
 class Ground(NamedTuple):
@@ -173,7 +173,9 @@ def open_chips(path: str | Path, bands: str | Sequence[str] | None = None) -> Ch
     else:
         raise SourceError(f"there is no folder or zip file {path}")
     if not found:
-        raise SourceError(f"there is no GeoTIFF or founding chip ({', '.join((*ENDINGS, NPZ))}) in {path}")
+        raise SourceError(
+            f"there is no GeoTIFF or original Where2Vec chip ({', '.join((*ENDINGS, NPZ))}) in {path}"
+        )
     found.sort(key=lambda item: item[0])
     names = tuple(name for name, _, _ in found)
     for before, name in itertools.pairwise(names):

@@ -81,7 +81,7 @@ def _check_signs(cells: Any, path: Path) -> None:
         part = cells[start : start + _CELLS]
         if (part < 0).any():
             raise SourceError(
-                f"{path} has the probability {part[part < 0][0]:g}, below 0: store the softmax of scores"
+                f"{path} has the probability {part[part < 0][0]:g}, below 0: store the softmax of the scores"
             )
 
 

@@ -60,11 +60,13 @@ def decode_founding_chip(name: str, content: bytes) -> NDArray[Any]:
             with archive.open(entry) as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
     except KeyError:
-        raise SourceError(f"{name!r} is not a founding chip: it has no array {KEY!r}") from None
+        raise SourceError(f"{name!r} is not a chip of the original format: it has no array {KEY!r}") from None
     except SourceError:
         raise
     except Exception as error:  # headers of numpy and streams of zlib can hold anything
-        raise SourceError(f"{name!r} is not a founding chip (.npz), or is damaged: {error}") from error
+        raise SourceError(
+            f"{name!r} is not a chip of the original format (.npz), or is damaged: {error}"
+        ) from error
     if array.ndim != 3 or 0 in array.shape or len(array) > MAX_BANDS or max(array.shape[1:]) > MAX_SIZE_PX:
         raise SourceError(f"the chip {name!r} has the shape {array.shape}, not (bands, height, width)")
     return _kept(name, array)
@@ -77,10 +79,10 @@ def _kept(name: str, array: NDArray[Any]) -> NDArray[Any]:
     other = _OTHER_TYPES.get(kind)
     if other is None:
         raise SourceError(
-            f"the chip {name!r} has numbers of type {array.dtype}; supported types: {', '.join(_TYPES)}"
+            f"the chip {name!r} has pixel values of type {array.dtype}; supported types: {', '.join(_TYPES)}"
         )
     with np.errstate(over="ignore", invalid="ignore"):
         found = array.astype(other)
     if other == "uint16" and not np.array_equal(found, array):
-        raise SourceError(f"the chip {name!r} has numbers outside of 0 to 65,535")
+        raise SourceError(f"the chip {name!r} has pixel values outside 0 to 65,535")
     return found

@@ -133,7 +133,7 @@ def read_onto(
     crs, transform = file.crs, file.transform
     if crs is None or transform.is_identity or transform.determinant == 0:
         raise SourceError(
-            "a scene has no coordinate reference system or no transform, so that it lies nowhere"
+            "a scene has no coordinate reference system or no transform, so its location is unknown"
         )
     window = window_under(square, crs, transform, file.width, file.height)
     if window is None:

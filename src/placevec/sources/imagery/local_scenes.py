@@ -130,7 +130,7 @@ def _of_safe(folder: Path) -> Scene:
     offset = min(offsets) / 10_000.0 if offsets else None
     cloud = re.search(r"<Cloud_Coverage_Assessment>([\d.]{1,12})</", text)
     if not bands:
-        raise SourceError(f"{folder} has no images of bands (GRANULE/*/IMG_DATA)")
+        raise SourceError(f"{folder} has no band images (GRANULE/*/IMG_DATA)")
     first = next(iter(bands.values()))[1]
     return Scene(
         id=folder.name[: -len(".SAFE")],
@@ -181,7 +181,7 @@ def _of_files(name: str, parts: Sequence[tuple[str, Path]], named: Sequence[str]
         else:
             bands |= {own: Asset(str(file), number) for number, own in _inside(file, named)}
     if not bands:
-        raise SourceError(f"{path.name} names no band of Sentinel-2")
+        raise SourceError(f"{path.name} names no Sentinel-2 band")
     title = Path(name).name
     return Scene(
         id=title,
@@ -227,7 +227,7 @@ def _bounds(path: Path) -> tuple[float, float, float, float]:
         x, y = applied(file.transform, columns, rows)
         lon, lat = between(file.crs.to_wkt(), 4326).transform(x, y)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        raise SourceError(f"{path.name} lies outside of the Earth")
+        raise SourceError(f"{path.name} is not on Earth")
     if np.ptp(lon) > 180.0:
         lon = np.where(lon < 0, lon + 360.0, lon)
     west, east = (float(side - 360.0 if side > 180.0 else side) for side in (lon.min(), lon.max()))

@@ -73,7 +73,7 @@ class Photos:
         self.numbers = tuple(bands or (number for number in first.indexes if number not in alpha))
         if not self.numbers or min(self.numbers) < 1 or max(self.numbers) > first.count:
             raise SourceError(
-                f"{self.files[0]} has {first.count} bands, numbered from 1; asked for {self.numbers}"
+                f"{self.files[0]} has {first.count} bands, numbered from 1; requested: {self.numbers}"
             )
         self.dtype = str(first.dtypes[self.numbers[0] - 1])
         self.names = _names(first, self.numbers)
@@ -82,7 +82,7 @@ class Photos:
             file = self._file(at)
             if file.crs is None or file.transform.is_identity or file.transform.determinant == 0:
                 raise SourceError(
-                    f"{path} has no coordinate reference system or no transform, so that it lies nowhere"
+                    f"{path} has no coordinate reference system or no transform, so its location is unknown"
                 )
             if file.count != shape or file.dtypes[self.numbers[0] - 1] != self.dtype:
                 raise SourceError(
@@ -191,7 +191,7 @@ def _box(file: Any) -> NDArray[np.float64]:
     lon, lat = (np.asarray(side) for side in between(file.crs.to_wkt(), 4326).transform(x, y))
     known = np.isfinite(lon) & np.isfinite(lat)
     if not known.any():
-        raise SourceError(f"{file.name} lies outside of the Earth")
+        raise SourceError(f"{file.name} is not on Earth")
     lon, lat = lon[known], lat[known]
     if file.crs.is_projected and np.ptp(lon) > 180.0:
         lon = np.where(lon < 0, lon + 360.0, lon)

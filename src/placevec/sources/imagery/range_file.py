@@ -86,7 +86,7 @@ class RangeFile(io.RawIOBase):
             return b""
         if end - self._at > MAX_READ:
             self.failed = SourceError(
-                f"{printable_address(self.url)} asks for {end - self._at:,} bytes at once"
+                f"{printable_address(self.url)} requests {end - self._at:,} bytes at once"
             )
             return b""
         try:
@@ -130,7 +130,7 @@ class RangeFile(io.RawIOBase):
         begins, ends, size = map(int, told.groups())
         wanted = min(PAGE, size) if stop is None else stop
         if begins != start or ends + 1 != wanted or len(answer.body) != wanted - start:
-            raise SourceError(f"{shown} returned another range than requested")
+            raise SourceError(f"{shown} returned a different range than requested")
         if (stop is not None and size != self._size) or _version(answer) != self._version:
             raise SourceError(f"{shown} was replaced while it was read: run the same command again")
         return size

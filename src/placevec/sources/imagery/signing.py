@@ -69,7 +69,7 @@ class SignedAddress:
                     until = datetime.datetime.fromisoformat(expires).timestamp()
             except (ValueError, TypeError, KeyError, AttributeError, SourceError) as error:
                 raise SourceError(
-                    f"{printable_address(self._signer)} answers no signed address for {printable_address(self.url)}"
+                    f"{printable_address(self._signer)} returned no signed address for {printable_address(self.url)}"
                 ) from error
             self._signed, self._until = signed, until
         return self._signed

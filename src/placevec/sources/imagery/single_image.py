@@ -30,7 +30,9 @@ def read_image(path: str | Path) -> Chip:
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise SourceError(f"an image must be one of {', '.join(FORMATS)}; got {path.name!r}")
+        raise SourceError(
+            f"the image must be in one of these formats: {', '.join(FORMATS)}; got {path.name!r}"
+        )
     refuse_pipe(path, "image")
     try:
         with open(path, "rb") as file:

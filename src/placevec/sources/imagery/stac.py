@@ -118,7 +118,7 @@ def _unusable(scene: Scene, query: StacQuery) -> str | None:
     """Why a scene is left out."""
     missing = [band for band in query.bands if band not in scene.bands]
     if missing:
-        return f"without the band {missing[0]} as GeoTIFF or JPEG 2000 over http(s) or in a file"
+        return f"without the band {missing[0]} as a GeoTIFF or JPEG 2000 file, local or over http(s)"
     if (query.start and scene.date < query.start) or (query.end and scene.date > query.end):
         return "outside the dates"
     if scene.cloud is not None and scene.cloud > query.max_cloud:

@@ -49,7 +49,7 @@ class TilePhotos:
         self.name, self.zoom, self._content = name, zoom, content
         self.numbers = tuple(bands) or (1, 2, 3)
         if max(self.numbers) > len(BANDS):
-            raise SourceError(f"tiles have {len(BANDS)} bands, numbered from 1; asked for {self.numbers}")
+            raise SourceError(f"tiles have {len(BANDS)} bands, numbered from 1; requested: {self.numbers}")
         self.names = tuple(BANDS[number - 1] for number in self.numbers)
         self.damaged: dict[tuple[int, int], str] = {}
         self.read_tiles: set[tuple[int, int]] = set()

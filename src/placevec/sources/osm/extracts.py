@@ -203,7 +203,7 @@ def _fetch(client: httpx.Client, url: str, part: Path, about: Path, progress: Pr
         )
         if answer.status_code != (206 if goes_on else 200):
             about.unlink(missing_ok=True)  # without it, the next attempt starts over
-            raise httpx.RemoteProtocolError(f"unexpected answer {answer.status_code}")
+            raise httpx.RemoteProtocolError(f"unexpected response {answer.status_code}")
         have = have if goes_on else 0
         etag = answer.headers.get("ETag", "")
         strong = etag if etag.startswith('"') else answer.headers.get("Last-Modified", "")

@@ -145,7 +145,7 @@ def with_long_texts_cut(path: Path, read: Callable[[], T]) -> T:
 
 def _cut(count: int) -> str:
     texts = "1 text has" if count == 1 else f"{count:,} texts have"
-    return f"{texts} more than {MAX_TEXT_BYTES:,} bytes, which osmium does not read: cut there"
+    return f"{texts} more than {MAX_TEXT_BYTES:,} bytes, which osmium does not read: they were cut there"
 
 
 def _twice(removed: int) -> str:

@@ -328,7 +328,7 @@ def _fields(message: bytes) -> dict[int, int | bytes]:
 def _unpacked(blob: dict[int, int | bytes]) -> bytes:
     content = blob.get(_RAW) or blob.get(_ZLIB) or b""
     if not isinstance(content, bytes):
-        raise ValueError("a blob without bytes")
+        raise ValueError("an empty blob")
     return content if _RAW in blob else zlib.decompressobj().decompress(content, _MAX_RAW)
 
 
@@ -354,9 +354,9 @@ def _has_zero(block: bytes) -> bool:
 
 
 def shorten_strings(source: Path, target: Path, max_bytes: int) -> int:
-    """Copy a PBF file, texts of more than ``max_bytes`` cut between characters; how many there were.
+    """Copy a PBF file, cutting texts longer than ``max_bytes`` at a character boundary; returns how many were cut.
 
-    Blocks without such texts are copied as they are; those that are compressed other than with zlib too.
+    Blocks without such texts are copied as they are, and so are blocks compressed with something other than zlib.
 
     Raises:
         ValueError, IndexError, zlib.error: a damaged block.
@@ -406,7 +406,7 @@ def _strings(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
         key, at = varint(raw, at)
         size, at = varint(raw, at)
         if key != _STRING or at + size > end:
-            raise ValueError("a table of texts has something else in it")
+            raise ValueError("a table of texts contains something else")
         yield key, at, at + size
         at += size
 

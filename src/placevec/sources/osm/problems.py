@@ -21,9 +21,11 @@ _REMEDIES = {
     "lz4": _PLAIN,
     "zstd": _PLAIN,
     "unsupported compression": _PLAIN,
-    "overlong string": "keys and values of OSM have at most 255 characters, and osmium reads no longer ones: shorten it",
-    "is too long": "keys and values of OSM have at most 255 characters, and osmium reads no longer ones: shorten it",
-    "file with version": "OSM's XML has had version 0.6 since 2009: download it again",
+    "overlong string": "keys and values of OSM have at most 255 characters, and osmium does not read longer ones: "
+    "shorten it",
+    "is too long": "keys and values of OSM have at most 255 characters, and osmium does not read longer ones: "
+    "shorten it",
+    "file with version": "OSM XML has had version 0.6 since 2009: download it again",
     "without version": 'OSM\'s XML has version="0.6" in its first element: write or download it again',
 }
 

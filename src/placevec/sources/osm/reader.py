@@ -358,8 +358,9 @@ def _check_lost(path: Path, report: ReadReport) -> None:
     areas, lost = report.wanted["relation"], report.lost["relation"]
     if areas >= _FEW_RELATIONS and lost > MAX_RELATIONS_LOST * areas:
         raise SourceError(
-            f"{path} lacks the ways of {lost:,} of {areas:,} areas to draw, such as "
-            f"{_example(report, 'relation')}: extract it with them (osmium extract --strategy smart, Overpass (._;>;);)"
+            f"{path} lacks member ways of {lost:,} of {areas:,} areas to draw, such as "
+            f"{_example(report, 'relation')}: make the extract again with complete relations (osmium extract "
+            f"--strategy smart, Overpass (._;>;);)"
         )
 
 

@@ -70,7 +70,7 @@ def dates(column: pa.Array, what: str) -> Dates:
         return Dates(_shares(moments), nothing, nothing)
     if pa.types.is_temporal(column.type):
         raise SourceError(
-            f"{what} holds {column.type}, neither dates such as 2018-06-03 nor fractions of the year, 0 to 1"
+            f"{what} holds {column.type}, which are neither dates such as 2018-06-03 nor fractions of the year, 0 to 1"
         )
     words = texts(column)
     missing = np.asarray(

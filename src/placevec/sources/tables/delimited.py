@@ -1,6 +1,6 @@
 """Delimited text, read as texts: encoding, delimiter, quotes and decimal comma found from the file's beginning.
 
-Rows of another number of cells than there are columns are left out and counted, whatever made them.
+Rows of a different number of cells than columns are left out and counted, whatever made them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BLOCK_BYTES = 2 * 2**20
 _LONGEST_HEADER = 2**20
 _SAMPLE = 2**18
 _SAMPLE_LINES = 200
-RAGGED = "another number of cells than there are columns"
+RAGGED = "a different number of cells than columns"
 _SEPARATOR = re.compile(r"sep=(.)\r?\n?")
 """The first line that names the delimiter for Excel."""
 _WITH_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
@@ -57,7 +57,8 @@ class DelimitedTable:
         self.names = self._header(lines)
         if len(self.names) > MAX_COLUMNS:
             raise SourceError(
-                f"{path} has {len(self.names):,} columns, more than {MAX_COLUMNS:,}: leave out those that are not needed"
+                f"{path} has {len(self.names):,} columns, more than {MAX_COLUMNS:,}: leave out the columns that are "
+                f"not needed"
             )
         self.notes: list[str] = []
         if self.encoding == "cp1252":
@@ -178,7 +179,7 @@ class DelimitedTable:
         if "straddling" in error:
             return (
                 f"{self.path} has a row longer than {BLOCK_BYTES // 2**20} MiB, or a quote that nothing closes: "
-                "leave its long columns out, or write Parquet"
+                "leave out its long columns, or write Parquet"
             )
         return f"cannot read {self.path} as a table: {error}"
 
@@ -198,7 +199,7 @@ class _Ragged:
             f"{first!r} with {row.actual_columns:,} cells for {row.expected_columns:,} columns",
             "put cells that hold the delimiter into quotes"
             if row.actual_columns > row.expected_columns
-            else "write a cell for every column",
+            else "write one cell per column",
         )
         return "skip"
 

@@ -101,7 +101,7 @@ def _parquet(path: Path) -> FeatureTable:
     if len(lists) == 1:
         numbers = _of_lists(table[lists[0]].combine_chunks(), path)
     elif lists:
-        raise SourceError(f"{path} has several columns of lists: {', '.join(lists[:5])}; keep one")
+        raise SourceError(f"{path} has several columns of lists: {', '.join(lists[:5])}; keep only one")
     else:
         names = [name for name in table.column_names if name.lower() not in (PLACE_ID, *_NOT_FEATURES)]
         names = [name for name in names if _is_number(table[name].type)]

@@ -50,8 +50,8 @@ def open_table(path: str | Path) -> OpenedTable:
         size = path.stat().st_size
         if size > MAX_WHOLE_BYTES:
             raise SourceError(
-                f"{path} has {size / 2**20:,.0f} MiB, and {suffix} must be read as a whole: "
-                f"convert it, for example with ogr2ogr {path.stem}.parquet {path.name}"
+                f"{path} has {size / 2**20:,.0f} MiB, and {suffix} can only be read as a whole: convert it, for "
+                f"example with ogr2ogr {path.stem}.parquet {path.name}"
             )
         return of_geojson(path) if suffix in geojson.ENDINGS else of_gdal(path)
     except PlacevecError:

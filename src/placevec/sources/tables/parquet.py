@@ -34,7 +34,7 @@ class ParquetTable:
             raise SourceError(f"{path} is not a Parquet table, or is damaged: {error}") from error
         if len(self._schema.names) > MAX_COLUMNS:
             raise SourceError(
-                f"{path} has more than {MAX_COLUMNS:,} columns: leave out those that are not needed"
+                f"{path} has more than {MAX_COLUMNS:,} columns: leave out the columns that are not needed"
             )
         if len(set(self._schema.names)) < len(self._schema.names):
             twice = next(name for name in self._schema.names if self._schema.names.count(name) > 1)

@@ -52,8 +52,8 @@ def read_points(path: str | Path) -> Points:
 
     Coordinates come from the geometry (reprojected to WGS84; a point inside each polygon) or from columns named
     lon/longitude/lng/x and lat/latitude/y. Names of places come from a ``place_id``, ``id``, ``gbifID`` or
-    ``occurrenceID`` column, else the row number. Rows may lack coordinates. The ``metadata.json`` of founding document
-    001 is read too.
+    ``occurrenceID`` column, else the row number. Rows may lack coordinates. The ``metadata.json`` of the original
+    Loc2Vec pipeline is read too.
 
     Raises:
         SourceError: the file does not exist, is not a table, or has no coordinates, coordinates off the Earth, or

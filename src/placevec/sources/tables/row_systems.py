@@ -16,7 +16,7 @@ from placevec.sources.tables.losses import HARMLESS, Losses
 from placevec.sources.tables.values import texts
 
 DATUM = "geodeticdatum"
-UNKNOWN_DATUM = "a datum that PROJ does not know, taken for WGS84"
+UNKNOWN_DATUM = "a datum that PROJ does not know, taken to be WGS84"
 _SAYS_NOTHING = re.compile(
     r"(unknown|unspecified|not (recorded|provided|applicable|specified)|none|n/?a|\?)\b.*", re.I
 )

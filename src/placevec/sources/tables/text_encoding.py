@@ -51,8 +51,8 @@ def encoding_of(path: Path) -> str:
         text.decode(WESTERN)
     except ValueError:
         raise SourceError(
-            f"{path} is neither UTF-8 nor Windows-1252: convert it, for example with iconv -f ENCODING -t utf-8, using "
-            "the encoding of the program that wrote it"
+            f"{path} is neither UTF-8 nor Windows-1252: convert it, for example with iconv -f ENCODING -t utf-8, "
+            f"with the encoding of the program that wrote it"
         ) from None
     return WESTERN
 

@@ -61,7 +61,7 @@ def plain(column: pa.Array, what: str) -> pa.Array:
         try:
             return column.cast(pa.string())
         except pa.ArrowInvalid as error:
-            raise SourceError(f"{what} is not text in UTF-8, and must be text or numbers") from error
+            raise SourceError(f"{what} holds bytes that are not UTF-8: it must be text or numbers") from error
     if not (is_text(kind) or is_number(kind) or pa.types.is_temporal(kind)):
         raise SourceError(f"{what} must be text or numbers; it is {kind}")
     return column
@@ -168,8 +168,8 @@ def check_degrees(
         )
     if max(abs(lon[row]), abs(lat[row])) > 1000:
         raise SourceError(
-            f"{told}: if these are meters, name their coordinate reference system, such as EPSG:3067, in a column crs of "
-            "the table, or with --crs where the command has it"
+            f"{told}: if these are meters, give their coordinate reference system, such as EPSG:3067, in a column "
+            f"named crs, or with --crs if the command has that option"
         )
     raise SourceError(f"{told}: longitudes must be from -180 to 180, latitudes from -90 to 90")
 

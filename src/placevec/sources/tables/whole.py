@@ -58,7 +58,9 @@ def of_geojson(path: Path) -> WholeTable:
         return WholeTable(path, {"lon": pa.array(lonlat[:, 0]), "lat": pa.array(lonlat[:, 1])}, None, None)
     names = list(dict.fromkeys(name for feature in found.features for name in feature.properties))
     if len(names) > MAX_COLUMNS:
-        raise SourceError(f"{path} has more than {MAX_COLUMNS:,} properties: leave out those not needed")
+        raise SourceError(
+            f"{path} has more than {MAX_COLUMNS:,} properties: leave out the ones that are not needed"
+        )
     columns = {name: _cells([one.properties.get(name) for one in found.features]) for name in names}
     ids = [feature.id for feature in found.features]
     if "id" not in columns and all(isinstance(one, str | int) and not isinstance(one, bool) for one in ids):

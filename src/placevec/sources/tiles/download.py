@@ -83,7 +83,8 @@ class TooManyBadError(SourceError):
         reasons = Counter(reason for _, reason in bad.values()).most_common(3)
         told = "; ".join(f"{count:,}: {reason}" for reason, count in reasons)
         super().__init__(
-            f"{len(bad):,} of {needed:,} tiles are missing, corrupt or failed, but at most {allowed:,} can be: {told}"
+            f"{len(bad):,} of {needed:,} tiles are missing, corrupt or failed, but at most {allowed:,} are allowed: "
+            f"{told}"
         )
         self.bad = bad
 
@@ -347,7 +348,7 @@ def _classified(job: _Job, answer: Answer) -> _Result:
         return _Result(job, FAILED, f"the server returned HTTP {answer.status}")
     kind = answer.headers.get("content-type", _IMAGES[0]).split(";")[0].strip().lower()
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
-        return _Result(job, CORRUPT, "the answer is compressed, although this was not requested")
+        return _Result(job, CORRUPT, "the response is compressed, although this was not requested")
     if kind not in _IMAGES:
         return _Result(job, CORRUPT, f"the content type is {kind[:60]!r}, not PNG, JPEG, WebP or AVIF")
     try:

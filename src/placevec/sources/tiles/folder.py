@@ -168,8 +168,8 @@ class _Folder:
                     real = os.path.realpath(entry.path)
                     if os.path.commonpath([real, self.real]) != self.real:
                         raise SourceError(
-                            f"{entry.path} is a link that leads out of {self.folder} and is not followed; remove it, or "
-                            "replace it by its target"
+                            f"{entry.path} is a link that leads out of {self.folder} and is not followed; remove it, "
+                            f"or replace it with its target"
                         )
                 yield entry
 

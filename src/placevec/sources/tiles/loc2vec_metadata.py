@@ -76,7 +76,7 @@ def read_loc2vec_metadata(path: str | Path) -> Loc2VecMetadata:
     except SourceError:
         raise
     except (OSError, ValueError, PlacevecError) as error:
-        raise SourceError(f"{path} is not valid metadata of Loc2Vec tiles: {error}") from error
+        raise SourceError(f"{path} is not valid metadata for Loc2Vec tiles: {error}") from error
     return Loc2VecMetadata(
         zoom, np.stack([lon, lat], axis=1), patch_size, area, content.get("server_ip_source", ""), port,
         content.get("server_path_source", ""),

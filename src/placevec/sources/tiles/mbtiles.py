@@ -252,7 +252,7 @@ class _File:
         except sqlite3.OperationalError as error:
             text = str(error)
             if text == "interrupted":
-                text = "the query takes more work than expected for tiles"
+                text = "the query takes more work than tiles should need"
             elif text.endswith("table: tiles"):
                 text = "it has no table of tiles"
             raise SourceError(f"{self.path} is not a readable MBTiles file: {text}") from error

@@ -58,7 +58,7 @@ def stated_scheme(folders: Sequence[Path]) -> tuple[Scheme, str] | None:
         if len(set(told.values())) > 1:
             says = " and ".join(f"{name} {scheme}" for name, scheme in told.items())
             raise SourceError(
-                f"the files of {folder} disagree on how rows are counted ({says}): set it with --scheme"
+                f"the files of {folder} disagree on how rows are counted ({says}): set --scheme"
             )
         for name, scheme in told.items():
             return scheme, name

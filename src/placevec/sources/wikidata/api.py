@@ -76,8 +76,8 @@ def check_contact(contact: str | None) -> str:
     """
     if contact is None or not _CONTACT.fullmatch(contact) or not contact.isprintable() or len(contact) > 200:
         raise UsageError(
-            "Wikidata's API asks every program for a contact, by which its operators can reach you: give "
-            f"--wikidata-contact with a mail address or a page; got {contact!r}"
+            f"Wikidata's API asks every program for a contact, through which its operators can reach you: give an "
+            f"email address or web page with --wikidata-contact; got {contact!r}"
         )
     return contact
 
@@ -198,11 +198,11 @@ class WikidataApi:
                     return document
                 if answer.status == 403:
                     raise SourceError(
-                        f"{self._shown} rejects this program (403: {_text(answer)}): stopped. Is "
+                        f"{self._shown} rejected this program (403: {_text(answer)}). Is "
                         "--wikidata-contact correct? Items received so far are kept"
                     )
                 if answer.status in _AGAIN or code in _WAIT_CODES:
-                    reason = f"{code}: {said}" if code else f"it answers {answer.status}"
+                    reason = f"{code}: {said}" if code else f"it responded with {answer.status}"
                     told = retry_after(answer.headers)
                     failures += told is None
                     pause = self._patience(pause if told is None else told, waited, reason)
@@ -210,7 +210,7 @@ class WikidataApi:
                 elif code:
                     self._refused(code, said)
                 elif answer.status != 200:
-                    raise SourceError(f"{self._shown} answers {answer.status}: is it an api.php?")
+                    raise SourceError(f"{self._shown} responded with {answer.status}: is it an api.php?")
                 else:
                     unreadable += 1
             if failures < ATTEMPTS and unreadable < _READ_TWICE:
@@ -222,7 +222,7 @@ class WikidataApi:
             if self._in_a_row < MAX_UNREADABLE:
                 raise _Unreadable(reason)
         raise SourceError(
-            f"{self._shown} gave no usable answer: {reason}; items received so far are kept; run the same command "
+            f"{self._shown} gave no usable response: {reason}; items received so far are kept; run the same command "
             "again to continue"
         )
 
@@ -252,7 +252,7 @@ class WikidataApi:
             raise _Unreadable(said, MISSING)
         if code in ("unresolved-redirect", "toomanyvalues"):
             raise _Unreadable(said)
-        raise SourceError(f"{self._shown} answers with the error {code!r}: {said}")
+        raise SourceError(f"{self._shown} responded with the error {code!r}: {said}")
 
 
 def fetch_items(

@@ -87,7 +87,7 @@ def item_of(content: Any) -> Item:
         raise ValueError("it is not an item")
     qid = number_of(content.get("id"))
     if not qid:
-        raise ValueError(f"invalid id {repr(content.get('id'))[:40]}")
+        raise ValueError(f"invalid ID {repr(content.get('id'))[:40]}")
     aliases: dict[str, tuple[str, ...]] = {}
     for language, several in _by_language(content, "aliases"):
         if not isinstance(several, list):

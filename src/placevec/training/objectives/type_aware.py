@@ -153,7 +153,7 @@ class TypeAware(Objective):
             raise InputError(f"the temperature must be at least {1.0 / MAX_SCALE}; got {temperature}")
         if not 0 <= alpha <= 1 or not 0 <= semantic_weight < math.inf:
             raise InputError(
-                f"alpha is 0 to 1 and semantic_weight at least 0; got {alpha} and {semantic_weight}"
+                f"alpha must be 0 to 1 and semantic_weight at least 0; got {alpha} and {semantic_weight}"
             )
         self.image, self.words, self.types = image, words, types
         self.instance, self.semantic = instance, semantic

@@ -43,7 +43,8 @@ class Disturbed:
     def __post_init__(self) -> None:
         if not 0 <= self.drop < 1 or (self.drop and self.channels < 2):
             raise InputError(
-                "channels are dropped with a probability of at least 0 and less than 1, of at least 2 channels; got"
+                "channels are dropped with a probability of at least 0 and less than 1, and there must be at least 2 "
+                "channels; got"
                 f" {self.drop} of {self.channels}"
             )
 
@@ -225,7 +226,7 @@ class _Balanced:
 
 
 def quotas(counts: ArrayLike, total: int) -> Ints:
-    """(T,) parts of ``total``, as equal as ``counts`` allow; what does not divide goes to the largest.
+    """(T,) shares of ``total``, as equal as ``counts`` allow; any remainder goes to the largest.
 
     >>> quotas([100, 3, 50], 21).tolist()
     [9, 3, 9]

@@ -25,7 +25,7 @@ class Epochs:
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1; got {batch_size}")
         if seed < 0:
-            raise InputError(f"seed must be an integer of at least 0; got {seed}")
+            raise InputError(f"seed must be an integer, at least 0; got {seed}")
         self.total, self.seed = total, seed
         self.batch_size = min(batch_size, total)
         self.steps = total // self.batch_size

@@ -155,7 +155,7 @@ class WalkSampler:
     def __init__(self, walks: Ints, categories: int, *, batch_size: int, negatives: int, seed: int) -> None:
         if walks.ndim != 2 or walks.shape[1] < 2 or not len(walks):
             raise InputError(
-                "walks need at least two nodes: there are too few points of interest, or all are at one place"
+                "walks need at least two nodes: there are too few points of interest, or they are all at one place"
             )
         self.walks, self.categories, self.negatives, self.seed = walks, categories, negatives, seed
         self._epochs = Epochs(len(walks), batch_size, seed)

@@ -165,7 +165,7 @@ def test_items_join_and_keep_apart(tmp_path: Path) -> None:
     assert {key: one.osm_ids for key, (one, _, _) in found.items() if one.name == "Allee"} == {
         "way/2": ["way/2", "way/4"], "way/3": ["way/3"],
     }  # fmt: skip
-    assert report.as_dict()["not used"] == {"wikidata that is no Q and number": 1}
+    assert report.as_dict()["not used"] == {"wikidata tags that are not Q and a number": 1}
 
 
 def test_an_item_of_a_kind_joins_nothing(tmp_path: Path) -> None:
@@ -226,7 +226,9 @@ def test_names_of_ten_thousand_characters(form: str, tmp_path: Path) -> None:
         "node/1": text[:682].rstrip(),
         "node/2": "Short",
     }
-    assert report.read.notes == ["1 text has more than 1,024 bytes, which osmium does not read: cut there"]
+    assert report.read.notes == [
+        "1 text has more than 1,024 bytes, which osmium does not read: they were cut there"
+    ]
     with pytest.raises(SourceError, match="not a readable"):
         path.write_bytes(path.read_bytes()[:-30])
         entities(path)
@@ -412,7 +414,7 @@ def test_types_of_ones_own(tmp_path: Path) -> None:
         ('[[type]]\nname = "../x"\nrules = [{ key = "a" }]', "needs a name"),
         ('[[type]]\nname = "a"\nrules = []', "needs rules"), ('[[type]]\nname = "a"\nrule = 1', "unknown field"),
         ('[[type]]\nname = "a"\nlines = 1', "lines is 1"), ("type = [1]", "is not a table"), ("[", "not TOML"),
-        ('[[type]]\nname = "a"\nrules = [{ key = "a" }]\nwords = "\\u0007"', "words is"),
+        ('[[type]]\nname = "a"\nrules = [{ key = "a" }]\nwords = "\\u0007"', "words must be"),
     ],
 )  # fmt: skip
 def test_tables_of_types_that_are_wrong(content: str, why: str, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class JoinedView:
 
     def __init__(self, views: Sequence[RasterView], areas: Sequence[Area]) -> None:
         if not views or len(views) != len(areas):
-            raise InputError("joined views need at least one view, and one area for each")
+            raise InputError("joined views need at least one view, and one area per view")
         if any(view.spec != views[0].spec for view in views):
             raise InputError("views with different specifications cannot be joined")
         self.views, self.areas = tuple(views), tuple(areas)
@@ -65,7 +65,7 @@ class JoinedView:
     def read(self, look: Look) -> Tensor:
         """As `RasterView.read`, each row from its own view."""
         if look.lonlat is None:
-            raise InputError(f"the view {self.spec.name!r} needs coordinates, but the look has none")
+            raise InputError(f"the view {self.spec.name!r} needs coordinates, but none are given")
         owner = self.owner(look.lonlat.detach().cpu().numpy())
         batch: Tensor | None = None
         for number in np.unique(owner).tolist():
@@ -76,7 +76,7 @@ class JoinedView:
                 batch = part.new_zeros((len(look), *part.shape[1:]))
             batch[rows] = part
         if batch is None:
-            raise InputError("the look is empty")
+            raise InputError("there are no places to read")
         return batch
 
 

@@ -207,7 +207,7 @@ class RasterView:
     def _windows(self, look: Look) -> _Windows:
         """The looks with a point, in native pixels."""
         if look.lonlat is None:
-            raise InputError(f"the view {self._spec.name!r} needs coordinates, but the look has none")
+            raise InputError(f"the view {self._spec.name!r} needs coordinates, but none are given")
         lonlat = _array(look.lonlat, "lonlat", (len(look), 2), np.float64)
         warp = _warps(look, len(self._spec.channels))
         there = _array(look.rows, "rows", (len(look),), np.int64) != ROW_MISSING
@@ -369,7 +369,7 @@ def _by_shard(corner: Ints) -> Ints:
 def _array(values: Tensor, name: str, shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
     """A look's tensor as an array of the required shape."""
     if tuple(values.shape) != shape:
-        raise InputError(f"{name} of a look must have shape {shape}; got {tuple(values.shape)}")
+        raise InputError(f"{name} must have shape {shape}; got {tuple(values.shape)}")
     return values.detach().cpu().numpy().astype(dtype, copy=False)
 
 

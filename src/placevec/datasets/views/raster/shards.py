@@ -199,7 +199,10 @@ def _layout_problem(page: Any, zoom: int, bands: int, name: str) -> str:
         ),
         (page.fillorder == 1, "its bits are in reversed order"),
         (max(abs(side / resolution - 1.0) for side in scale[:2]) < 1e-6, f"its zoom is not {zoom}"),
-        (max(abs(corner[0] - west), abs(corner[1] - north)) < resolution / 4, "its corner is elsewhere"),
+        (
+            max(abs(corner[0] - west), abs(corner[1] - north)) < resolution / 4,
+            "its corner is at the wrong position",
+        ),
     ]
     return next((problem for holds, problem in checks if not holds), "")
 

@@ -22,7 +22,7 @@ from placevec.sources.osm.entities.store import NO_PART, Store
 MAX_NAMES = 12
 """Maximum number of different names of the objects of one item; long rivers have several."""
 SAME_ITEM, CONNECTED, MEMBERS = "same Wikidata item", "shared node, name and type", "member of the relation"
-OF_A_KIND = "objects whose item describes a kind of thing: not joined by it"
+OF_A_KIND = "objects whose item describes a kind of thing, which does not join them"
 VERTICES_AT_ONCE = 1_000_000
 
 

@@ -77,7 +77,7 @@ def names_of(tags: Mapping[str, str], problems: Counter[str] | None = None) -> l
         for part in value.split(";") if kind != "name" else [value]:
             text = cleaned(part)
             if not text and problems is not None and part:
-                problems["names without a character that can be seen"] += 1
+                problems["names without a visible character"] += 1
             if len(text) > MAX_NAME:
                 text = text[:MAX_NAME].rstrip()
                 if problems is not None:
@@ -115,5 +115,5 @@ def qid_of(tags: Mapping[str, str], problems: Counter[str] | None = None) -> int
         return 0
     found = _QID.fullmatch(value.partition(";")[0].strip())
     if found is None and problems is not None:
-        problems["wikidata that is no Q and number"] += 1
+        problems["wikidata tags that are not Q and a number"] += 1
     return int(found[1]) if found else 0

@@ -23,7 +23,7 @@ from placevec.sources.osm.entities.words import words_of
 from placevec.sources.osm.objects import Kind
 from placevec.sources.osm.reader import Features, ReadReport, read_features
 
-UNTYPED = "objects with a name and of no type"
+UNTYPED = "objects with a name but no type"
 _NO_TYPE = Typed(-1, "", False, "")
 
 

@@ -167,9 +167,9 @@ def _parse(content: Mapping[str, Any], source: str) -> TypeTable:
             f'file with extends = "{DEFAULT}"'
         )
     if extends not in (None, DEFAULT, FOUNDING):
-        raise InputError(f"{source}: extends is {DEFAULT!r} or {FOUNDING!r}; got {extends!r}")
+        raise InputError(f"{source}: extends must be {DEFAULT!r} or {FOUNDING!r}; got {extends!r}")
     if len(found) > MAX_TYPES:
-        raise InputError(f"{source}: {len(found):,} types are more than {MAX_TYPES:,}")
+        raise InputError(f"{source}: there are {len(found):,} types; at most {MAX_TYPES:,} are allowed")
     entries = tuple(_entry(entry, f"{source}: type {number}") for number, entry in enumerate(found, 1))
     return TypeTable(entries + (TypeTable.of(extends).entries if extends else ()))
 
@@ -189,6 +189,6 @@ def _entry(entry: Any, at: str) -> Entry:
     words = entry.get("words", "{}")
     if not words.strip() or not words.isprintable() or len(words) > 100:
         raise InputError(
-            f"{at} ({name}): words is a short text in which {{}} stands for the leaf; got {words!r}"
+            f"{at} ({name}): words must be a short text in which {{}} stands for the leaf; got {words!r}"
         )
     return Entry(name, rules, entry.get("by_value", False), entry.get("lines", False), words)
