@@ -5,19 +5,24 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass
 class Timing:
-    """Seconds of each repeat."""
+    """Seconds of each repeat by the clock, and of the processor."""
 
     seconds: list[float]
+    processor: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
         return statistics.median(self.seconds)
+
+    @property
+    def median_processor(self) -> float:
+        return statistics.median(self.processor)
 
     @property
     def spread(self) -> str:
@@ -48,8 +53,9 @@ def interleaved(repeats: int, *work: Callable[[], object]) -> list[Timing]:
         call()
     for _ in range(repeats):
         for timing, call in zip(timings, work, strict=True):
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.process_time()
             call()
+            timing.processor.append(time.process_time() - used)
             timing.seconds.append(time.perf_counter() - started)
     return timings
 

@@ -49,7 +49,7 @@ class GeoMap extends Pane {
   }
 
   /** Whether areas are drawn: there are outlines, and room for them. */
-  showsShapes() { return ringed !== null && this.spacing() >= TOUCH_PX; }
+  showsShapes() { return ringed !== null && this.spacing() >= LEAST_AREA_PX; }
 
   drawPoints() {
     super.drawPoints();
@@ -71,7 +71,7 @@ class GeoMap extends Pane {
   }
 
   drawCells(level, color) {
-    const inCells = !this.hidesPlain() && this.spacing() < TOUCH_PX;
+    const inCells = !this.hidesPlain() && this.spacing() < TOUCH_PX && !this.showsShapes();
     this.cellMeters = inCells ? 2 ** Math.ceil(Math.log2(LEAST_CELL_PX / this.scale)) : 0;
     const note = document.getElementById("cells");
     note.hidden = !inCells;

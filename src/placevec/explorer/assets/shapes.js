@@ -1,6 +1,7 @@
 // Places that are areas: filled on the map as their dots are colored, where there is room for them.
 
 const SHAPE_OPACITY = [0.1, 0.62, 0.85]; // of DIM, PLAIN, LIT
+const LEAST_AREA_PX = 2.5; // CSS pixels between typical places below which they are drawn as cells
 const EDGE_FROM_PX = 6; // CSS pixels between typical places from which borders are drawn
 const ringed = page.shapes ? outlines(page.shapes) : null;
 
