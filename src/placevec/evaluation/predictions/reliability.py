@@ -104,7 +104,7 @@ def reliability_notes(
         head: its head.
         lonlat: (N, 2) tested places.
         truth: (N,) labels.
-        years: (N,) fractions of the year, or None.
+        years: (N,) or (N, K) what the model reads of the time, or None.
         over: draws of their blocks.
         calibrated_here: whether the bands were scaled on these very places.
     """
@@ -172,7 +172,7 @@ def _parts(model: Model, dataset: Dataset, head: Head) -> tuple[_Places | None, 
     labels = dataset.labels()
     if (labels.kind == "number") != (head.kind == "number"):
         return None, None
-    years = labels.dates if any(getattr(one, "seasons", 0) for one in model.modules.values()) else None
+    years = labels.moments(model.times) if model.times else None
     found: list[_Places | None] = []
     for number in (0, 1):
         rows = np.flatnonzero(split.code == number)
