@@ -36,8 +36,12 @@ FEW = 20
 MAX_POINTS, MAX_DIM = 20_000, 1024
 DESCRIBED = {"points": int, "width": int, "outputs": int}
 """Metadata of a model's configuration."""
-MIN_CALIBRATED = 30
-"""Validation places without which a band is not calibrated: its factor is then that of the normal distribution."""
+MIN_CALIBRATED, MIN_BLOCKS = 30, 9
+"""Validation places, and independent blocks of them, without which a band is not calibrated.
+
+Of fewer blocks than LEVEL / (1 - LEVEL) none can be expected to have larger errors than 90% of new ones. Of too few
+places the factor is that of the normal distribution.
+"""
 _NORMAL = 1.6448536269514722
 _EARTH_KM = 6371.0088
 _PRIORS = tuple(10.0**power for power in range(-6, 3))
@@ -54,7 +58,8 @@ class Reliability(nn.Module):
     Attributes:
         lonlat: (points, 2) lon, lat degrees of the kept training points.
         reach_km: distance to the nearest of them up to which a prediction is supported.
-        factor: half width of a band in standard deviations; 0 if it was not calibrated on validation places.
+        factor: half width of a band in standard deviations; 0 if there were too few validation places, negative if they
+            lie in too few blocks.
 
     >>> Reliability(3, 5, 1).config()
     {'points': 3, 'width': 5, 'outputs': 1}
@@ -87,8 +92,19 @@ class Reliability(nn.Module):
 
     @property
     def calibrated(self) -> bool:
-        """Whether bands were scaled on validation places."""
+        """Whether bands were scaled on enough validation places in enough blocks to expect that they cover 90%."""
         return float(self.factor) > 0
+
+    @property
+    def uncalibrated(self) -> str:
+        """Why bands are not calibrated; empty if they are."""
+        if self.calibrated:
+            return ""
+        return (
+            f"not calibrated: the validation places lie in fewer than {MIN_BLOCKS} independent blocks"
+            if float(self.factor) < 0
+            else f"not calibrated: fewer than {MIN_CALIBRATED} validation places"
+        )
 
     def only(self, columns: list[int]) -> Reliability:
         """That of some outputs."""
@@ -115,7 +131,7 @@ class Reliability(nn.Module):
 
     def half_width(self, z: Tensor) -> Tensor:
         """(N,) float64 half of the 90% band of a standardized number at (N, dim) vectors."""
-        factor = float(self.factor) or _NORMAL
+        factor = abs(float(self.factor)) or _NORMAL
         return factor * (self.deviation(z)[:, 0] ** 2 + self.noise.double() ** 2).sqrt()
 
     @cached_property
@@ -185,20 +201,34 @@ def _number(found: Reliability, train: Vectors, validation: Vectors | None) -> N
     found.prior = (found.weight.double() * prior).float()
     if held is not None:
         deviations = (found.deviation(held.z)[:, 0] ** 2 + found.noise.double() ** 2).sqrt()
-        ratios = (errors.abs() / deviations).numpy()
-        found.factor = torch.tensor(factor_of(ratios, _blocks(held.lonlat, train.lonlat)))
+        ratios, block = (errors.abs() / deviations).numpy(), _blocks(held.lonlat, train.lonlat)
+        sign = 1 if independent(block) >= MIN_BLOCKS else -1
+        found.factor = torch.tensor(sign * factor_of(ratios, block))
+
+
+def independent(block: NDArray[np.int64]) -> float:
+    """To how many blocks of equal size the (N,) blocks of places amount (Kish's effective size): one large block is one.
+
+    >>> independent(np.array([0, 0, 1, 1])), independent(np.array([0, 0, 0, 0, 0, 0, 0, 1]))
+    (2.0, 1.28)
+    """
+    sizes = np.bincount(block)
+    return round(float(sizes.sum() ** 2 / (sizes**2).sum()), 6)
 
 
 def factor_of(ratios: Floats, block: NDArray[np.int64]) -> float:
     """The smallest factor whose band covers `LEVEL` of the places of one more block, drawn like the (N,) blocks of these.
 
-    Of B blocks LEVEL (B + 1) / B must be covered (Dunn et al. 2022, doi:10.1080/01621459.2022.2060112), but at most
-    `MOST`: of few blocks this would be all. Places count alike; where there are fewer than `FEW` blocks, blocks do, since
-    one large block could decide alone.
+    Of B `independent` blocks LEVEL (B + 1) / B must be covered (Dunn et al. 2022, doi:10.1080/01621459.2022.2060112), but
+    at most `MOST`: of few blocks this would be all. Places count alike; of fewer than `FEW` blocks, blocks do, since one
+    large block could decide alone.
     """
-    sizes = np.bincount(block)
-    blocks = int((sizes > 0).sum())
-    weights = 1.0 / sizes[block] / blocks if blocks < FEW else np.full(len(ratios), 1.0 / len(ratios))
+    sizes, blocks = np.bincount(block), independent(block)
+    weights = (
+        1.0 / sizes[block] / np.count_nonzero(sizes)
+        if blocks < FEW
+        else np.full(len(ratios), 1.0 / len(ratios))
+    )
     order = np.argsort(ratios, kind="stable")
     level = min(LEVEL * (blocks + 1) / blocks, MOST)
     place = int(np.searchsorted(np.cumsum(weights[order]), level - 1e-12))

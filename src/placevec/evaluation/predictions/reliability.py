@@ -62,8 +62,14 @@ def add_reliability(model: Model, dataset: Dataset) -> list[str]:
     )  # fmt: skip
     if validation is None or len(validation.rows) < MIN_CALIBRATED:
         return []
+    notes = []
+    if head.kind == "number" and head.reliability.width and not head.reliability.calibrated:
+        notes.append(
+            f"90% bands are {head.reliability.uncalibrated}; where they must hold, validate in more blocks: smaller ones"
+            " (--block-m), or a larger share (--validation-share)"
+        )
     found = against_untrained(model, head, train, validation)
-    return [] if found is None else [found]
+    return notes if found is None else [*notes, found]
 
 
 def against_untrained(model: Model, head: Head, train: _Places, validation: _Places) -> str | None:
@@ -125,14 +131,9 @@ def reliability_notes(
         half = known.half_width(z).numpy() * head.deviation
         inside = (np.abs(answers[:, 0] - truth) <= half).astype(np.float64)
         share = _mean(inside, over)
+        found["calibrated"] = known.calibrated
         found |= {"coverage": share.value, "coverage_low": share.low, "coverage_high": share.high}
-        how = (
-            "which were used to scale the bands"
-            if calibrated_here
-            else ""
-            if known.calibrated
-            else "not calibrated: too few validation places"
-        )
+        how = known.uncalibrated or ("which were used to scale the bands" if calibrated_here else "")
         lines.append(
             f"{LEVEL:.0%} bands cover {share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of these places"
             + (f", {how}" if how else "")
