@@ -23,9 +23,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from placevec.encoders.locations.positional import EARTH_RADIUS_KM
 from placevec.errors import ModelError
 from placevec.geo import Floats
-from placevec.geo.coordinates import xyz_of
+from placevec.geo.coordinates import extent_of, xyz_of
 
 LEVEL = 0.9
 """Share of places that a band should cover."""
@@ -43,7 +44,6 @@ Of fewer blocks than LEVEL / (1 - LEVEL) none can be expected to have larger err
 places the factor is that of the normal distribution.
 """
 _NORMAL = 1.6448536269514722
-_EARTH_KM = 6371.0088
 _PRIORS = tuple(10.0**power for power in range(-6, 3))
 
 
@@ -116,8 +116,8 @@ class Reliability(nn.Module):
 
     def distance_km(self, lonlat: Floats) -> Floats:
         """(N,) km on the sphere to the nearest kept training point."""
-        chord, _ = self._tree.query(xyz_of(_wrapped(lonlat)))
-        return np.asarray(2 * _EARTH_KM * np.arcsin(np.minimum(chord / 2, 1.0)), np.float64)
+        chord, _ = self._tree.query(xyz_of(np.asarray(lonlat, np.float64)))
+        return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0)), np.float64)
 
     def supported(self, lonlat: Floats) -> NDArray[np.bool_]:
         """(N,) whether (N, 2) points of lon, lat degrees have a training point within reach."""
@@ -254,10 +254,10 @@ def _reach(points: Floats, validation: Floats | None, finest_km: float) -> float
     from scipy.spatial import cKDTree
 
     xyz = xyz_of(points)
-    extent = _EARTH_KM * float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
+    extent = EARTH_RADIUS_KM * extent_of(xyz)
     seen = 0.0
     if validation is not None and len(validation):
-        seen = _EARTH_KM * float(np.quantile(cKDTree(xyz).query(xyz_of(validation))[0], 0.95))
+        seen = EARTH_RADIUS_KM * float(np.quantile(cKDTree(xyz).query(xyz_of(validation))[0], 0.95))
     half = finest_km / 2
     if extent == 0:  # one point: nothing but the encoder says how far it speaks
         return min(half, 500.0)
@@ -278,13 +278,6 @@ def _thinned(lonlat: Floats) -> Floats:
 def _with_one(z: Tensor, width: int) -> Tensor:
     """(N, width): the vectors, and 1 for an intercept."""
     return z if z.shape[1] == width else torch.cat((z, torch.ones_like(z[:, :1])), dim=1)
-
-
-def _wrapped(lonlat: Floats) -> Floats:
-    """Longitudes beyond 180 degrees brought back."""
-    points = np.array(lonlat, np.float64)
-    points[:, 0] = (points[:, 0] + 180.0) % 360.0 - 180.0
-    return points
 
 
 def from_config(described: Mapping[str, Any] | None) -> Reliability | None:

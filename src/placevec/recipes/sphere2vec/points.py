@@ -11,7 +11,8 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import Labeled
 from placevec.datasets.splits import Split
 from placevec.errors import DatasetError, InputError
-from placevec.geo import Floats, Ints, hold_out_blocks, spatial_blocks, to_ecef
+from placevec.geo import Floats, Ints, hold_out_blocks, spatial_blocks
+from placevec.geo.blocks import block_side_m
 from placevec.recipes.sphere2vec.config import Sphere2VecConfig
 from placevec.sources.tables.dates import known_rows
 from placevec.training.samplers.background import Background, Land, Octant, Sphere, TargetGroup
@@ -115,9 +116,7 @@ def _blocks(
     points = lonlat[train]
     size = config.block_m
     if size is None:
-        xyz = to_ecef(points[:, 0], points[:, 1])
-        extent = float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
-        size = float(np.clip(extent / 20.0, 1.0, 500_000.0))
+        size = block_side_m(points)
     how: dict[str, Any] = {"size_m": size, "share": config.validation_share, "buffer_m": 0.0, "seed": seed}
     kept, held = hold_out_blocks(points, **how)
     if len(kept) < 0.5 * len(train) or len(held) < min(_MIN_PLACES, len(train)):
