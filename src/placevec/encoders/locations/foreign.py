@@ -53,7 +53,7 @@ class ForeignEncoder(nn.Module):
         across, along = degrees(lon, lat, next(self.parameters()).device)
         if across.dim() != 1 or torch.is_grad_enabled() or torch.compiler.is_compiling():
             return self.vectors(across, along)
-        parts = zip(across.split(AT_ONCE), along.split(AT_ONCE), strict=True)
+        parts = zip(torch.split(across, AT_ONCE), torch.split(along, AT_ONCE), strict=True)
         return torch.cat([self.vectors(*part) for part in parts])
 
     def unchecked(self, lonlat: Tensor) -> Tensor:

@@ -59,10 +59,11 @@ class TimeFeatures(nn.Module):
 
     def config(self) -> dict[str, Any]:
         """Arguments that build it again; those at their default but ``seasons`` are left out."""
-        more = {"months": self.months, "hours": self.hours, "clock": self.clock, "period": self.period}
+        more = {
+            "months": self.months, "hours": self.hours, "clock": self.clock,
+            "period": None if self.period is None else list(self.period),
+        }  # fmt: skip
         kept = {name: value for name, value in more.items() if value not in (False, None, "utc")}
-        if self.period is not None:
-            kept["period"] = list(self.period)
         return {"seasons": self.seasons, **kept}
 
     def shaped(self, times: Any, shape: torch.Size, device: torch.device | None = None) -> Tensor | None:
