@@ -63,12 +63,14 @@ def moments(reads: Sequence[str], shares: Floats, times: Floats | None, hours: F
     [[2.0, 6.0, 2020.165], [nan, nan, 2019.5]]
     """
     unknown = np.full(len(shares), np.nan)
-    known = {"season": shares, "hour": hours, "time": times}
-    found = [
-        _months(shares, times) if name == "month" else unknown if known[name] is None else known[name]
-        for name in reads
-    ]
-    return np.asarray(found[0] if len(found) == 1 else np.stack(found, axis=1), np.float64)
+    known: dict[str, Floats] = {
+        "season": shares,
+        "month": _months(shares, times) if "month" in reads else unknown,
+        "hour": unknown if hours is None else hours,
+        "time": unknown if times is None else times,
+    }
+    found = [known[name] for name in reads]
+    return found[0] if len(found) == 1 else np.stack(found, axis=1)
 
 
 def known_rows(found: Floats) -> NDArray[np.bool_]:
@@ -118,7 +120,7 @@ def _months(shares: Floats, times: Floats | None) -> Floats:
     years = (
         np.full(len(shares), np.nan) if times is None else np.floor(np.where(shares == 1, times - 0.5, times))
     )
-    known, leap = np.nan_to_num(years, nan=1.0), np.zeros(len(shares), bool)
+    known = np.nan_to_num(years, nan=1.0)
     leap = (known % 4 == 0) & ((known % 100 != 0) | (known % 400 == 0))
     lengths = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
     ends = np.cumsum(lengths)
