@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from benchmarks.locations import ORIGINALS, THREADS, points
+from benchmarks.locations import ORIGINALS, points
 from benchmarks.measure import Row, Timing, interleaved, rate_row
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import LABELS
@@ -39,7 +39,7 @@ from placevec.recipes.sphere2vec import build as sphere2vec
 from placevec.training import train
 
 EPOCH, CLASSES, BATCH, SCALES, HIDDEN, DIM = 262_144, 500, 1024, 32, 512, 256
-STEPS, THEIR_STEPS, REPEATS = 48, 12, 3
+STEPS, THEIR_STEPS, REPEATS, THREADS = 48, 12, 3, 2
 TARGET_S = 25.0
 
 

@@ -115,7 +115,7 @@ def test_what_cannot_be_embedded_is_one_line_and_leaves_no_file(model, tmp_path)
             embed_points(model, tmp_path / "p.csv", out=tmp_path / "e.parquet", id="code")
         assert not (tmp_path / "e.parquet").exists()
     good.to_csv(tmp_path / "p.csv", index=False)
-    with pytest.raises(UsageError, match="the model was trained without --seasons"):
+    with pytest.raises(UsageError, match="the model was trained without dates"):
         embed_points(model, tmp_path / "p.csv", out=tmp_path / "e.parquet", date="seen")
     with pytest.raises(UsageError, match="parquet"):
         embed_points(model, tmp_path / "p.csv", out=tmp_path / "e.csv")

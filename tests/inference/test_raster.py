@@ -198,8 +198,8 @@ def test_whatever_strips_depend_on_tells_them_apart(tmp_path: Path) -> None:
         inputs(question, grid, None), inputs(question, grid, box(0, 0, 9, 9)),
         inputs(question, grid, box(0, 0, 9, 8)), inputs(question, Grid.of(WORLD, 0.5), None),
         inputs(question, Grid.of(Area(-180.0, -90.0, 0.0, 90.0), 0.5), None),
-        inputs(replace(question, year=0.25), grid, None),
-        inputs(replace(question, year=0.75), grid, None),
+        inputs(replace(question, year=(0.25,)), grid, None),
+        inputs(replace(question, year=(0.75,)), grid, None),
         inputs(replace(question, columns=(1,)), grid, None),
     ]  # fmt: skip
     assert len({json.dumps(one, sort_keys=True) for one in asked}) == len(asked)

@@ -13,7 +13,7 @@ import torch
 from placevec.errors import ModelError
 from placevec.models.heads import Head
 from placevec.models.model import Model
-from placevec.models.reliability import LEVEL, Reliability, Vectors, factor_of, fitted
+from placevec.models.reliability import LEVEL, Reliability, Vectors, factor_of, fitted, independent
 from tests.inference.closed_form import closed_form
 from tests.preparation.points.tables import globe
 
@@ -117,3 +117,24 @@ def test_a_factor_holds_for_new_blocks() -> None:
         shares.append((errors[200:] <= factor).mean())
     assert 0.89 < np.mean(shares) < 0.93
     assert factor_of(np.arange(1.0, 11.0), np.zeros(10, int)) == 10.0  # one block: MOST of it
+
+
+def test_too_few_blocks_make_no_claim() -> None:
+    """Validation places in three towns, most in one: bands are as wide as there, and not called calibrated."""
+    head, train, _ = numbers(300, 1)
+    _, held, _ = numbers(200, 2)
+    assert held.error is not None
+    towns = np.array([[10.0, 50.0], [40.0, 10.0], [-70.0, -20.0]])[np.repeat([0, 1, 2], [160, 20, 20])]
+    lonlat = towns + np.random.default_rng(1).normal(0, 0.01, (200, 2))
+    found = fitted(head, train, Vectors(lonlat, held.z, held.error), 1000.0)
+    assert not found.calibrated
+    assert float(found.factor) < 0
+    assert (
+        found.uncalibrated == "not calibrated: the validation places lie in fewer than 9 independent blocks"
+    )
+    known = fitted(head, train, held, 1000.0)
+    assert known.uncalibrated == ""
+    assert (found.half_width(held.z) > 0).all()
+    assert independent(np.repeat(np.arange(9), 7)) == 9.0
+    few = Vectors(held.lonlat[:20], held.z[:20], held.error[:20])
+    assert "fewer than 30 validation places" in fitted(head, train, few, 1000.0).uncalibrated

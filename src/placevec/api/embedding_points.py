@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from placevec.api.inputs import PathLike, model_of, now
 from placevec.errors import ModelError, SourceError, UsageError
@@ -34,7 +34,7 @@ class PointsEmbedded:
         path: the table of vectors.
         count: number of vectors.
         dim: length of a vector.
-        left_out: rows without coordinates, or without a date if the model needs one.
+        left_out: rows without coordinates, or without a usable date if the model needs one.
         model_hash: hash of the model.
     """
 
@@ -70,7 +70,7 @@ def embed_points(
         lat: Column of latitudes (default: found by name).
         crs: Coordinate reference system, such as EPSG:3067 (default: the file's own, otherwise degrees).
         id: Column of unique IDs (default: place_id, id, or the row number).
-        date: Column of dates or fractions of the year, if the model was trained with --seasons.
+        date: Column of dates and times, or of fractions of the year, for a model trained with dates.
         dtype: Type of the stored numbers; int8 reads the points twice.
         wait: Wait for another process that is writing --out, instead of stopping.
         progress: Receives progress reports.
@@ -97,13 +97,12 @@ def embed_points(
             f"this model reads {' and '.join(map(repr, found.readings))}, not only coordinates: prepare a dataset of "
             "these places and embed that"
         )
-    ((view, reading),) = found.readings.items()
-    seasonal = bool(getattr(found.modules[reading.encoder], "seasons", 0))
-    if seasonal != (date is not None):
+    (view,) = found.readings
+    if bool(found.times) != (date is not None):
         raise UsageError(
             "this model needs dates: set their column with --date"
-            if seasonal
-            else "--date has no effect: the model was trained without --seasons"
+            if found.times
+            else "--date has no effect: the model was trained without dates"
         )
     table = PointTable(points, {"lon": lon, "lat": lat, "id": id, "date": date}, crs)
     provenance = Provenance(
@@ -113,7 +112,7 @@ def embed_points(
         attribution=str(found.training.get("attribution", "")),
         created=now(),
     )
-    read = _Read(found, table, seasonal)
+    read = _Read(found, table)
     largest = 0.0
     if dtype == "int8":
         for _, _, _, vectors in read.batches(progress, "Finding the range of the vectors"):
@@ -130,7 +129,7 @@ def embed_points(
         distinct.check()
         if writer.count == 0:
             raise SourceError(f"{points} has no row with coordinates to embed")
-    for note in table.notes:
+    for note in (*table.notes, *read.times.notes):
         progress.say(f"Note: {note}")
     return PointsEmbedded(path, writer.count, found.dim, read.left_out, found.hash)
 
@@ -138,8 +137,11 @@ def embed_points(
 class _Read:
     """The rows of a table, with the vectors of a model."""
 
-    def __init__(self, model: Model, table: PointTable, seasonal: bool) -> None:
-        self.model, self.table, self.seasonal, self.left_out = model, table, seasonal, 0
+    def __init__(self, model: Model, table: PointTable) -> None:
+        from placevec.inference.timed_rows import TimedRows
+
+        self.model, self.table, self.left_out = model, table, 0
+        self.times = TimedRows(model, table)
 
     def batches(
         self, progress: Progress, label: str
@@ -148,17 +150,17 @@ class _Read:
         import numpy as np
         import pyarrow as pa
 
-        from placevec.sources.tables.dates import dates
+        from placevec.sources.tables.dates import known_rows
         from placevec.sources.tables.values import texts
 
         self.left_out, done = 0, 0
+        self.times.forget()
         with progress.task(label, total=self.table.total) as advance:
             for rows in self.table.batches():
                 known = np.isfinite(rows.lonlat).all(axis=1)
-                years: Any = None
-                if self.seasonal:
-                    years = dates(rows.cells["date"], f"{self.table.path}, column of dates,").shares
-                    known &= np.isfinite(years)
+                years = self.times.of(rows)
+                if years is not None:
+                    known &= known_rows(years)
                     years = years[known]
                 keep = pa.array(known)
                 numbers = pa.array(np.arange(rows.first, rows.first + len(rows))).cast(pa.string())

@@ -68,6 +68,7 @@ def predict(
     land_only: bool = False,
     show_points: bool = False,
     year: Annotated[float, Limits(min=0, max=1)] | None = None,
+    date: str | None = None,
     title: str | None = None,
     own_scales: bool = False,
     support: bool = True,
@@ -117,7 +118,9 @@ def predict(
         land: Outlines of the land: GeoJSON, Shapefile or GeoPackage (default: coarse ones from Natural Earth).
         land_only: Leave cells outside land without a value.
         show_points: Also draw the training points of each class, as the first model has them.
-        year: Fraction of the year, for a model trained with dates.
+        year: Fraction of the year, for a model trained with --seasons only.
+        date: Time to predict for, such as 2018-06-03T14:00, in UTC, for a model trained with dates; with a table of
+            points, the column of their dates and times.
         title: Title of a .png or .html (default: the class).
         support: Include uncertainty, for models trained with this version: in a .tif, 90% bands or standard
             deviations, the distance to the training points, and whether any is within reach, called support; in a
@@ -151,6 +154,7 @@ def predict(
             land_only,
             show_points,
             year,
+            date,
             own_scales,
         )
         given = (
@@ -173,7 +177,8 @@ def predict(
         )
     if types or dataset is not None or view is not None or shares is not None:
         others = (
-            classes, points, lon, lat, id, bbox, resolution, land, land_only, show_points, year, own_scales
+            classes, points, lon, lat, id, bbox, resolution, land, land_only, show_points, year, date,
+            own_scales,
         )  # fmt: skip
         return _typed(models, Path(out), dataset, tuple(types), view, title, shares, any(others), progress)
     form = KINDS.get(Path(out).suffix.lower())
@@ -200,10 +205,10 @@ def predict(
     opened = [model_of(model) for model in given]
     if form == "table":
         assert points is not None
-        return _table(opened[0], points, named, Path(out), classes, year, progress)
+        return _table(opened[0], points, named, Path(out), classes, year, date, progress)
     asked = [
         ModelQuery(label, question)
-        for label, question in zip(_labels(opened), _questions(opened, classes, year), strict=True)
+        for label, question in zip(_labels(opened), _questions(opened, classes, year, date), strict=True)
     ]
     area = area_of(bbox) or WORLD
     outlines = outlines_of(land, required=land_only) if form != "raster" or land_only else None
@@ -281,17 +286,19 @@ def _check(
 
 def _table(
     model: Model, points: PathLike, columns: Mapping[str, str | None], out: Path, classes: Sequence[str],
-    year: float | None, progress: Progress,
+    year: float | None, date: str | None, progress: Progress,
 ) -> TableReport:  # fmt: skip
-    from placevec.inference.query import answering, ask, check_year, split_names
+    from placevec.inference.query import answering, question_at, split_names, time_for
     from placevec.inference.table import write_table
+    from placevec.sources.tables.dates import is_date
     from placevec.sources.tables.labeled_points import PointTable
 
     answering(model)
-    check_year(model, year)
-    question = ask(model, split_names(model, classes), year=year) if classes else None
-    table = PointTable(points, {**columns, "label": None, "user": None, "date": None, "split": None})
-    return write_table(model, table, out, question=question, year=year, progress=progress)
+    column = date if date is not None and model.times and year is None and not is_date(date) else None
+    when = None if column is not None else time_for(model, year, date)
+    question = question_at(model, split_names(model, classes), when) if classes else None
+    table = PointTable(points, {**columns, "label": None, "user": None, "date": column, "split": None})
+    return write_table(model, table, out, question=question, year=when, progress=progress)
 
 
 def _raster(
@@ -305,7 +312,9 @@ def _raster(
     return write_raster(question, grid, out, land=land, doubts=support, progress=progress)
 
 
-def _questions(models: Sequence[Model], classes: Sequence[str], year: float | None) -> list[Question]:
+def _questions(
+    models: Sequence[Model], classes: Sequence[str], year: float | None, date: str | None
+) -> list[Question]:
     """The same query for each model."""
     from dataclasses import replace
 
@@ -314,7 +323,7 @@ def _questions(models: Sequence[Model], classes: Sequence[str], year: float | No
     questions = []
     for model, label in zip(models, _labels(models), strict=True):
         try:
-            questions.append(ask(model, split_names(model, classes), year=year))
+            questions.append(ask(model, split_names(model, classes), year=year, date=date))
         except (ModelError, UsageError) as error:
             raise (error if len(models) == 1 else type(error)(f"{label}: {error}")) from None
     if any(question.names != questions[0].names for question in questions):

@@ -8,6 +8,7 @@ column     type                     meaning
 label      int32 or float64         index of the class (-1 unknown), or the number (NaN unknown)
 user       int32, may be absent     who observed it, numbered in order of appearance; -1 unknown
 date       float64, may be absent   fraction of the year, 0 to 1; NaN unknown
+time, hour float64, may be absent   the year with its fraction, such as 2018.5; hours of the day, UTC; NaN unknown
 split      string, may be absent    ``train``, ``validation`` or ``test``
 image_row  int32, may be absent     row of the split's image predictions; -1 none
 ========== ======================== ==============================================================================
@@ -17,7 +18,7 @@ image_row  int32, may be absent     row of the split's image predictions; -1 non
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -31,6 +32,7 @@ from placevec.errors import DatasetError, SourceError
 from placevec.geo import Floats
 from placevec.geo.geoparquet import read_parquet
 from placevec.io.json_documents import NONE, check
+from placevec.sources.tables.dates import moments
 
 LABELS = "labels.parquet"
 Kind = Literal["classes", "number"]
@@ -47,7 +49,12 @@ ABOUT = {
     "image_predictions?": {str: {"file": str}},
 }
 """Fields of ``labels`` in ``dataset.json``."""
-_TYPES = {"label": None, "user": pa.int32(), "date": pa.float64(), "image_row": pa.int32()}
+OF_DATES = ("date", "time", "hour")
+"""Columns of numbers that a date gives."""
+_TYPES = {
+    "label": None, "user": pa.int32(), "date": pa.float64(), "time": pa.float64(), "hour": pa.float64(),
+    "image_row": pa.int32(),
+}  # fmt: skip
 
 
 @dataclass
@@ -60,6 +67,8 @@ class Labeled:
         classes: names of the classes, in order of their indices; empty for numbers.
         users: (N,) int32 who observed it, -1 unknown; or None.
         dates: (N,) float64 fraction of the year, 0 to 1, NaN unknown; or None.
+        times: (N,) float64 the year with its fraction, NaN unknown; or None.
+        hours: (N,) float64 hours of the day, UTC, NaN unknown; or None.
         split: (N,) int8: 0 train, 1 validation, 2 test; or None.
         image_rows: (N,) int32 row of the split's image predictions, -1 none; or None.
     """
@@ -71,6 +80,8 @@ class Labeled:
     dates: Floats | None = None
     split: NDArray[np.int8] | None = None
     image_rows: NDArray[np.int32] | None = None
+    times: Floats | None = None
+    hours: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -92,6 +103,12 @@ class Labeled:
         if self.split is None:
             return np.arange(len(self) if code == 0 else 0)
         return np.flatnonzero(self.split == code)
+
+    def moments(self, reads: Sequence[str]) -> Floats | None:
+        """What an encoder reads of the time, see `placevec.sources.tables.dates.moments`; None without any dates."""
+        if self.dates is None:
+            return None
+        return moments(reads, self.dates, self.times, self.hours)
 
     @property
     def user_count(self) -> int:
@@ -126,7 +143,10 @@ def read_labels(folder: Path, about: Mapping[str, Any], count: int) -> Labeled:
         raise DatasetError(f"{path} is damaged: a user has the invalid index {int(users.min())}")
     if dates is not None and bool(np.any((dates < 0) | (dates > 1))):
         raise DatasetError(f"{path} is damaged: a date is not a fraction of the year")
-    return Labeled(kind, values, classes, users, dates, _split(table, path), columns.get("image_row"))
+    return Labeled(
+        kind, values, classes, users, dates, _split(table, path), columns.get("image_row"), columns.get("time"),
+        columns.get("hour"),
+    )  # fmt: skip
 
 
 def check_about(about: Mapping[str, Any]) -> None:

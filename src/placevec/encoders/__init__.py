@@ -97,7 +97,7 @@ def location(
             names: ``placevec.encoders.locations.names.names()``.
         dim: length of the vectors.
         seed: seed of the initial weights (default: drawn from torch's global random generator).
-        options: options of `LocationEncoder` (variant, network, hidden, layers, dropout, activation, seasons) and of
+        options: options of `LocationEncoder` (variant, network, hidden, layers, dropout, activation, seasons, ...) and of
             the features: scales, r_min, r_max (in Earth radii) and taper_poles for the multi-scale encoders, sigma and
             anchors for rbf, sigma and frequencies for rff, degrees for harmonics, cells for cells.
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from placevec.evaluation.correlated_blocks import CorrelatedBlocks, Uncertainty
-from placevec.evaluation.scores import LOWER_IS_BETTER, Array, mean_known
+from placevec.evaluation.scores import LOWER_IS_BETTER, Array, mean_known, weighted_mean
 from placevec.geo import Floats, spatial_blocks
 
 Measure = Callable[[Array], Array]
@@ -334,3 +334,8 @@ def holm(p: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(p) - place) * p[number]))
         adjusted[number] = running
     return [float(one) for one in adjusted]
+
+
+def mean_of(values: Floats, over: Resampling, scale: Scale = "logit") -> Score:
+    """The mean of (N,) values, one a place."""
+    return over.score([partial(weighted_mean, values, over.block)], len(values), scale, values)

@@ -36,6 +36,7 @@ from placevec.evaluation.tasks import (
     with_common_classes,
 )
 from placevec.geo import Floats, Ints, to_ecef
+from placevec.geo.coordinates import extent_of
 from placevec.sources.tables.points import read_points
 
 TOGETHER: tuple[Kind, ...] = ("distribution", "multilabel")
@@ -167,7 +168,7 @@ def _label_column(columns: list[str], label: str | None, path: Path) -> str:
 def _block_of(lonlat: Floats) -> float:
     """A tenth of the diagonal of the box around the points, in meters, from 1 km to ten degrees."""
     xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
-    diagonal = float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
+    diagonal = extent_of(xyz)
     return float(np.clip(diagonal / 10.0, 1_000.0, WORLD_BLOCK_M))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from placevec.geo import Floats, to_ecef
+from placevec.geo.coordinates import extent_of
 
 MAX_PLACES = 800
 """Places that pairs are made of; of more a seeded sample is drawn."""
@@ -39,7 +40,7 @@ def correlation_range(lonlat: Floats, values: Floats, *, seed: int = 0) -> float
     xyz = to_ecef(lonlat[kept, 0], lonlat[kept, 1])
     first, second = np.triu_indices(len(kept), 1)
     away = np.linalg.norm(xyz[first] - xyz[second], axis=1)
-    extent = float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
+    extent = extent_of(xyz)
     if extent <= 0:
         return 0.0
     near = away < extent / 2.0

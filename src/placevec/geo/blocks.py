@@ -8,8 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from placevec.errors import InputError
-from placevec.geo.coordinates import WGS84_A, Floats, Ints, check_lonlat, wrap_longitude
+from placevec.geo.coordinates import WGS84_A, Floats, Ints, check_lonlat, extent_of, wrap_longitude
 from placevec.geo.meters import to_ecef
+
+
+def block_side_m(lonlat: Floats, across: float = 20.0) -> float:
+    """Side of blocks that suit (N, 2) lon, lat: a share of the extent, meters, at most 500 km.
+
+    >>> round(block_side_m(np.array([[0.0, 0.0], [0.1, 0.0]])))
+    557
+    """
+    extent = extent_of(to_ecef(lonlat[:, 0], lonlat[:, 1]))
+    return float(np.clip(extent / across, 1.0, 500_000.0))
 
 
 def spatial_blocks(lon: ArrayLike, lat: ArrayLike, size_m: float) -> Ints:

@@ -55,6 +55,15 @@ def xyz_of(lonlat: Floats) -> Floats:
     return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
 
 
+def extent_of(xyz: Floats) -> float:
+    """Diagonal of the box around (N, 3) points, in their unit: about the distance of the farthest two.
+
+    >>> extent_of(np.array([[0.0, 0.0, 0.0], [3.0, 4.0, 0.0]]))
+    5.0
+    """
+    return float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
+
+
 def lonlat_of(xyz: Floats) -> Floats:
     """(N, 2) lon, lat degrees of (N, 3) unit vectors.
 

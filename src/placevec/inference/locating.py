@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from placevec.embeddings import Embeddings, Provenance
 from placevec.errors import EmbeddingsError, InputError, ModelError
 from placevec.geo import Floats
+from placevec.geo.coordinates import wrap_longitude
 from placevec.models.model import Model
 
 GALLERY = "gallery.parquet"
@@ -100,7 +101,7 @@ def _refined(
         side = 1.0 / 4**turn
         drawn = random.normal(0, side, (_TRIES, 2)) / [max(np.cos(np.radians(here[1])), 0.01), 1.0]
         points = here + drawn
-        points[:, 0] = (points[:, 0] + 180) % 360 - 180
+        points[:, 0] = wrap_longitude(points[:, 0])
         points[:, 1] = np.clip(points[:, 1], -90, 90)
         fits = _unit(model.embed_lonlat(points)) @ vector
         if (best := int(fits.argmax())) >= 0 and fits[best] > least:

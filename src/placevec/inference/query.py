@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from placevec.errors import ModelError, UsageError
+from placevec.errors import InputError, ModelError, UsageError
 from placevec.geo import Floats
 from placevec.io.progress import printable
 from placevec.models.heads import Head, HeadKind
 from placevec.models.model import Model
 from placevec.models.reliability import Reliability
+from placevec.sources.tables.dates import read_moments
 
 MAX_QUERIED_CLASSES = 64
 """Maximum classes per query: bands of a raster, panels of a figure."""
@@ -36,14 +37,14 @@ class Question:
         model: with a head, restricted to the queried classes if that saves work.
         names: names of the predictions, in order: classes, or the label's name for a number.
         kind: of the head: ``presence``, ``classes`` or ``number``.
-        year: fraction of the year to predict for, for models with seasons.
+        year: the numbers of the time to predict for, for models that read it, see `Model.times`.
     """
 
     model: Model
     names: tuple[str, ...]
     kind: HeadKind
     columns: tuple[int, ...]
-    year: float | None = None
+    year: tuple[float, ...] | None = None
 
     def answers(self, lonlat: Floats) -> NDArray[np.float32]:
         """(N, len(names)) float32 at (N, 2) degrees lon, lat; any longitude is allowed. Memory grows with N only.
@@ -56,8 +57,7 @@ class Question:
         parts = [np.empty((0, len(self.columns)), np.float32)]
         for start in range(0, len(lonlat), at_once):
             part = wrapped(lonlat[start : start + at_once])
-            year = None if self.year is None else np.full(len(part), self.year)
-            parts.append(self.model.predict_lonlat(part, year)[:, list(self.columns)])
+            parts.append(self.model.predict_lonlat(part, self._times(len(part)))[:, list(self.columns)])
         return np.concatenate(parts)
 
     @property
@@ -88,21 +88,31 @@ class Question:
         parts = [np.empty((0, len(self.names) + len(self.doubts)), np.float32)]
         for start in range(0, len(lonlat), at_once):
             part = wrapped(lonlat[start : start + at_once])
-            z = torch.from_numpy(
-                self.model.embed_lonlat(part, None if self.year is None else np.full(len(part), self.year))
-            )
+            z = torch.from_numpy(self.model.embed_lonlat(part, self._times(len(part))))
             with torch.inference_mode():
                 answers = head.cpu().answers(z)[:, list(self.columns)]
                 found = [answers.numpy(), *_doubts(self, known, head, z, answers)]
             distance = known.distance_km(part)
-            found += [distance[:, None], (distance <= float(known.reach_km))[:, None]]
+            within = (distance <= float(known.reach_km)) & ~self.outside_period
+            found += [distance[:, None], within[:, None]]
             parts.append(np.concatenate(found, axis=1).astype(np.float32))
         return np.concatenate(parts)
 
     def unsupported(self, lonlat: Floats) -> NDArray[np.bool_]:
         """(N,) whether no training point is within reach of (N, 2) points; all False for models that keep none."""
         known = self.reliability
-        return np.zeros(len(lonlat), bool) if known is None else ~known.supported(lonlat)
+        if known is None:
+            return np.zeros(len(lonlat), bool)
+        return ~known.supported(lonlat) | self.outside_period
+
+    @property
+    def outside_period(self) -> bool:
+        """Whether the time to predict for lies before or after those of the training."""
+        return self.year is not None and bool(self.model.outside_period(np.array([self.year]))[0])
+
+    def _times(self, count: int) -> Floats | None:
+        """(count, K) the time, for every point."""
+        return None if self.year is None else np.tile(np.array(self.year, np.float64), (count, 1))
 
 
 def _doubts(
@@ -118,13 +128,15 @@ def _doubts(
     return [(deviation * answers * (1 - answers)).numpy()]
 
 
-def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None) -> Question:
+def ask(
+    model: Model, classes: Sequence[str] = (), *, year: float | None = None, date: str | None = None
+) -> Question:
     """Query ``classes`` of a model, in that order, or its number if it predicts a number.
 
     Raises:
         ModelError: the model has no head, or reads more than coordinates.
         UsageError: an unknown class (similar ones are suggested), a duplicate, or too many; classes for a model of
-            numbers, or none for a model of classes; an invalid fraction of the year.
+            numbers, or none for a model of classes; an invalid or missing time.
 
     >>> from placevec import encoders
     >>> from placevec.core import ViewSpec
@@ -136,12 +148,21 @@ def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None)
     >>> question.names, question.answers(np.array([[24.94, 60.17]])).shape
     (('oak',), (1, 1))
     """
+    answering(model)
+    return question_at(model, classes, time_for(model, year, date))
+
+
+def question_at(model: Model, classes: Sequence[str], when: tuple[float, ...] | None) -> Question:
+    """As `ask`, with the numbers of the time, see `time_for`; None also where every point has its own.
+
+    >>> question_at(Model({}, {}, heads={"coordinates": Head(2, "number")}), (), None).names
+    ('number',)
+    """
     head = answering(model)
-    check_year(model, year)
     if head.kind == "number":
         if classes:
             raise UsageError("this model predicts a number and has no classes: remove --class")
-        return Question(model, (_label_of(model),), head.kind, (0,), year)
+        return Question(model, (_label_of(model),), head.kind, (0,), when)
     if not classes:
         raise UsageError(
             f"choose one of the {len(head.classes):,} classes with --class, such as"
@@ -157,22 +178,40 @@ def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None)
             names,
             head.kind,
             tuple(range(len(columns))),
-            year,
+            when,
         )
-    return Question(model, names, head.kind, columns, year)
+    return Question(model, names, head.kind, columns, when)
 
 
-def check_year(model: Model, year: float | None) -> None:
-    """UsageError for an invalid fraction of the year, or a missing one for a model trained with dates.
+def time_for(model: Model, year: float | None = None, date: str | None = None) -> tuple[float, ...] | None:
+    """The numbers of the time that a model reads, of a fraction of the year or a date; None if it reads none.
 
-    >>> check_year(Model({}, {}), None)
+    Raises:
+        UsageError: an invalid fraction or date, both or none of them, or less than the model reads.
+
+    >>> time_for(Model({}, {})) is None
+    True
     """
+    if year is not None and date is not None:
+        raise UsageError("--year and --date both set the time: give one of them")
     if year is not None and not 0 <= year <= 1:
         raise UsageError(f"--year must be a fraction of the year, 0 to 1; got {year:g}")
-    if year is None and any(getattr(module, "seasons", 0) for module in model.modules.values()):
+    if not model.times:
+        if date is not None:
+            raise UsageError("--date has no effect: the model was trained without dates")
+        return None if year is None else (year,)
+    if date is not None:
+        try:
+            return tuple(np.atleast_2d(read_moments([date], model.times))[0].tolist())
+        except InputError as error:
+            raise UsageError(f"--date: {error}") from error
+    if year is None or model.times != ("season",):
+        more = "the fraction of the year with --year, 0 to 1, or " if model.times == ("season",) else ""
         raise UsageError(
-            "this model was trained with dates: set the fraction of the year with --year, 0 to 1"
+            f"this model was trained with dates, of which it reads the {', '.join(model.times)}: set {more}the date with "
+            "--date, such as 2018-06-03T14:00"
         )
+    return (year,)
 
 
 def answering(model: Model) -> Head:

@@ -161,7 +161,8 @@ def _inputs(
 ) -> dict[str, Any]:
     """All that strips depend on."""
     return {
-        "model": question.model.hash, "columns": list(question.columns), "year": question.year,
+        "model": question.model.hash, "columns": list(question.columns),
+        "year": None if question.year is None else list(question.year),
         "area": [grid.area.west, grid.area.south, grid.area.east, grid.area.north],
         "cells": [grid.width, grid.height], "land": None if land is None else hashlib.sha256(land.wkb).hexdigest(),
         **({} if bands == question.names else {"bands": len(bands)}),
@@ -217,11 +218,17 @@ def _tags(question: Question, bands: tuple[str, ...]) -> dict[str, str]:
         "SOFTWARE": f"placevec {__version__}",
     }
     if bands != question.names and (known := question.reliability) is not None:
-        scaled = "scaled on validation places" if known.calibrated else "not calibrated"
         tags["SUPPORT"] = f"1 where a training point lies within {float(known.reach_km):.4g} km, else 0"
         if known.width and question.kind == "number":
-            tags["BANDS"] = f"90% of places are expected between lower and upper; {scaled}"
-    return tags if question.year is None else {**tags, "SHARE_OF_THE_YEAR": f"{question.year:g}"}
+            tags["BANDS"] = (
+                "90% of places are expected between lower and upper; scaled on validation places"
+                if known.calibrated
+                else f"lower and upper are {known.uncalibrated}; do not expect them to hold 90% of places"
+            )
+    if question.year is not None:
+        names = ("SHARE_OF_THE_YEAR" if name == "season" else name.upper() for name in question.model.times)
+        tags |= {name: f"{value:.9g}" for name, value in zip(names, question.year, strict=False)}
+    return tags
 
 
 def _factors(grid: Grid) -> list[int] | None:

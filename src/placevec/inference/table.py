@@ -13,10 +13,12 @@ import pyarrow as pa
 from placevec.errors import InputError
 from placevec.geo import Floats
 from placevec.inference.query import Question, answering
+from placevec.inference.timed_rows import TimedRows
 from placevec.io import parquet
 from placevec.io.atomic import replacing
 from placevec.io.progress import SILENT, Progress
 from placevec.models.model import Model
+from placevec.sources.tables.dates import known_rows
 from placevec.sources.tables.labeled_points import PointTable
 from placevec.sources.tables.values import texts
 
@@ -30,7 +32,7 @@ class TableReport:
     Attributes:
         path: the GeoParquet file.
         rows: number of points, the same as in the input table.
-        without: number of points without coordinates, which have no prediction.
+        without: number of points without coordinates, or without a time that the model needs: they have no prediction.
         columns: the columns for each point.
     """
 
@@ -42,12 +44,13 @@ class TableReport:
     @property
     def summary(self) -> str:
         """One line for the console."""
-        missing = f", {self.without:,} of them without coordinates" if self.without else ""
+        missing = f", {self.without:,} of them without coordinates or time" if self.without else ""
         return f"{self.rows:,} points{missing}: {', '.join(self.columns[3:-1])}"
 
 
 def write_table(
-    model: Model, points: PointTable, path: Path, *, question: Question | None = None, year: float | None = None,
+    model: Model, points: PointTable, path: Path, *, question: Question | None = None,
+    year: tuple[float, ...] | None = None,
     progress: Progress = SILENT,
 ) -> TableReport:  # fmt: skip
     """Write GeoParquet with one row per point, in the order of ``points``, atomically.
@@ -60,7 +63,7 @@ def write_table(
         points: the points to predict for.
         path: the file.
         question: classes whose probability is added; its model must be ``model``.
-        year: fraction of the year, for models with seasons.
+        year: the time to predict for, see `Model.times`, unless the table has a column of dates.
         progress: receives progress reports.
 
     Raises:
@@ -79,10 +82,14 @@ def write_table(
     fields = [pa.field("place_id", pa.string()), pa.field("lon", pa.float64()), pa.field("lat", pa.float64())]
     schema = pa.schema([*fields, *told, pa.field("geometry", pa.binary())], metadata=_metadata(model))
     rows = without = behind = 0
+    timed = TimedRows(model, points)
     at_once = max(256, _MAX_NUMBERS // head.outputs)
     with replacing(path) as temporary, progress.task("Predicting", total=points.total) as advance:
         with parquet.ParquetWriter(temporary, schema) as file:
             for batch in points.batches():
+                times = timed.of(batch)
+                if times is None and year is not None:
+                    times = np.tile(np.array(year, np.float64), (len(batch), 1))
                 for start in range(0, len(batch), at_once):
                     part = batch.lonlat[start : start + at_once]
                     named = batch.cells.get("id")
@@ -91,31 +98,37 @@ def write_table(
                         if named is None
                         else texts(named.slice(start, len(part)))
                     )
-                    file.write_table(_part(model, names, part, asked, year, schema))
-                    without += int(np.count_nonzero(~np.isfinite(part[:, 0])))
+                    when = None if times is None else times[start : start + at_once]
+                    table = _part(model, names, part, asked, when, schema)
+                    file.write_table(table)
+                    without += table["prediction"].null_count
                 rows += len(batch)
                 advance(batch.done - behind)
                 behind = batch.done
         if rows == without:
-            raise InputError(f"no row of {points.path} has coordinates: there is nothing to predict")
-    for note in points.notes:
+            raise InputError(
+                f"no row of {points.path} has coordinates"
+                + (" and a time that the model can use" if timed.undated else "")
+                + ": there is nothing to predict"
+            )
+    for note in (*points.notes, *timed.notes):
         progress.say(f"Note: {note}")
     return TableReport(path, rows, without, tuple(schema.names))
 
 
 def _part(
-    model: Model, names: pa.Array, lonlat: Floats, asked: tuple[str, ...], year: float | None, schema: pa.Schema
+    model: Model, names: pa.Array, lonlat: Floats, asked: tuple[str, ...], times: Floats | None, schema: pa.Schema
 ) -> pa.Table:  # fmt: skip
     """Rows of the table."""
     import shapely
 
     head = answering(model)
-    known = np.asarray(np.isfinite(lonlat).all(axis=1))
-    years = None if year is None else np.full(int(known.sum()), year)
+    placed = np.asarray(np.isfinite(lonlat).all(axis=1))
+    known = placed if times is None else placed & known_rows(times)
     answers = np.full((len(lonlat), head.outputs), np.nan, np.float32)
-    answers[known] = model.predict_lonlat(lonlat[known], years)
+    answers[known] = model.predict_lonlat(lonlat[known], None if times is None else times[known])
     none = ~known
-    columns: list[Any] = [names, pa.array(lonlat[:, 0], mask=none), pa.array(lonlat[:, 1], mask=none)]
+    columns: list[Any] = [names, pa.array(lonlat[:, 0], mask=~placed), pa.array(lonlat[:, 1], mask=~placed)]
     if head.kind == "number":
         columns.append(pa.array(answers[:, 0], mask=none))
     else:
@@ -124,8 +137,8 @@ def _part(
         columns.append(pa.DictionaryArray.from_arrays(codes, pa.array(head.classes, pa.string())))
         columns.append(pa.array(answers[np.arange(len(best)), best], mask=none))
         columns += [pa.array(answers[:, head.classes.index(name)], mask=none) for name in asked]
-    points = shapely.to_wkb(shapely.points(np.where(known[:, None], lonlat, 0.0)))
-    columns.append(pa.array(points, pa.binary(), mask=none))
+    points = shapely.to_wkb(shapely.points(np.where(placed[:, None], lonlat, 0.0)))
+    columns.append(pa.array(points, pa.binary(), mask=~placed))
     return pa.table(columns, schema=schema)
 
 

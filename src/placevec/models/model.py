@@ -33,6 +33,7 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.registry import known_rows, reader_of
 from placevec.embeddings import Embeddings, EmbeddingsOfViews, Provenance
 from placevec.encoders.locations.inputs import Order, degrees
+from placevec.encoders.locations.times import TimeFeatures, time_of
 from placevec.errors import DatasetError, InputError, ModelError, PlacevecError, UsageError
 from placevec.io import atomic
 from placevec.io.folders import shared_path
@@ -44,6 +45,7 @@ from placevec.models.fusion import name_of_fusion
 from placevec.models.heads import Head
 from placevec.models.reading import Reading
 from placevec.sources.land import warn_if_swapped
+from placevec.sources.tables.dates import read_moments
 
 _AT_ONCE = 8192
 """Points encoded at once if a model reads only coordinates."""
@@ -159,6 +161,24 @@ class Model:
     def bare(self) -> bool:
         """Whether it reads only coordinates, so that any point on Earth can be embedded without a dataset."""
         return all(reader_of(spec).from_coordinates for spec in self.specs.values())
+
+    @property
+    def _of_time(self) -> list[TimeFeatures]:
+        """What its encoders read of the time."""
+        return [found for module in self.modules.values() if (found := time_of(module)) is not None]
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """What the model reads of the time, in the order of its numbers: ``season``, ``month``, ``hour``, ``time``.
+
+        See `placevec.encoders.locations.times.LIMITS`; empty for a model without dates.
+        """
+        return next((one.reads for one in self._of_time), ())
+
+    def outside_period(self, times: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(N,) whether numbers of the time, as `times` names them, lie outside the period of training."""
+        held = next(iter(self._of_time), None)
+        return np.zeros(len(times), bool) if held is None else held.outside(times).numpy().reshape(-1)
 
     def default_view(self, view: str | None = None) -> str:
         """The given view, by default ``fused``, or else the only one.
@@ -341,8 +361,8 @@ class Model:
             rows = torch.where(rows == ROW_SYNTHETIC, ROW_MISSING, rows)
         elif lonlat is not None:
             rows = torch.where(torch.isfinite(lonlat).all(dim=1), rows, ROW_MISSING)
-        seasonal = bool(getattr(self.modules[self.readings[name].encoder], "seasons", False))
-        warp = {key: value for key, value in look.warp.items() if key != "year" or seasonal}
+        timed = bool(time_of(self.modules[self.readings[name].encoder]))
+        warp = {key: value for key, value in look.warp.items() if key != "year" or timed}
         return view.read(Look(rows, lonlat, warp)), rows != ROW_MISSING
 
     def _at_once(self, name: str) -> int:
@@ -389,7 +409,8 @@ class Model:
             batch_size: places encoded at once, fewer where their windows would take gigabytes.
             advance: called after every batch.
 
-        A model with seasons uses the date of each place, and the middle of the year for points without a date.
+        A model that reads the time uses the date of each place, and for points without one the middle of the year, noon
+        and the middle of the period of training.
         """
         if lonlat is None:
             rows = np.arange(len(dataset)) if rows is None else np.asarray(rows, np.int64)
@@ -449,14 +470,17 @@ class Model:
     def _years(
         self, dataset: Dataset, rows: NDArray[np.int64], views: Mapping[str, View]
     ) -> NDArray[np.float64] | None:
-        """(N,) fractions of the year for the places ``rows``; None for a model without seasons."""
-        if not any(getattr(self.modules[self.readings[name].encoder], "seasons", 0) for name in views):
+        """(N,) or (N, K) what encoders read of the time at the places ``rows``; None for a model without dates."""
+        reads, fallback = self.times, next((one.fallback for one in self._of_time), None)
+        if fallback is None or not any(time_of(self.modules[self.readings[name].encoder]) for name in views):
             return None
-        dates = dataset.labels().dates if dataset.has_labels else None
-        if dates is None:
+        found = dataset.labels().moments(reads) if dataset.has_labels else None
+        if found is None:
             raise ModelError(f"this model needs dates, and {dataset.path} has none: prepare it with --date")
-        years = np.where(rows >= 0, dates[np.maximum(rows, 0)], np.nan)
-        return np.where(np.isfinite(years), years, 0.5)
+        years = found[np.maximum(rows, 0)].copy()
+        years[rows < 0] = np.nan
+        usual = fallback.numpy() if len(reads) > 1 else fallback.numpy()[0]
+        return np.where(np.isfinite(years), years, usual)
 
     def embed(
         self,
@@ -534,7 +558,8 @@ class Model:
             lonlat: (N, 2) lon, lat degrees; a DataFrame, whose columns are read by their names; or a GeoDataFrame or
                 GeoSeries of points in any CRS. Points of an array that lie in the sea, and would not if the columns
                 were swapped, cause a UserWarning.
-            year: (N,) fraction of the year, 0 to 1, if the model was trained with dates.
+            year: (N,) when, if the model was trained with dates: dates and times, as text of ISO 8601, datetimes or a
+                Series of them, in UTC unless they name another zone; or what `times` names as numbers, (N,) or (N, K).
             order: order of the columns of an array, ``lonlat`` or ``latlon``.
 
         Raises:
@@ -572,9 +597,7 @@ class Model:
         points = torch.stack(degrees(lonlat, order=order), dim=-1).reshape(-1, 2)
         if not hasattr(lonlat, "columns") and not hasattr(lonlat, "to_crs"):
             warn_if_swapped(points.numpy())
-        years = (
-            None if year is None else torch.from_numpy(np.require(year, np.float64, ["C", "W"])).reshape(-1)
-        )
+        years = None if year is None else torch.from_numpy(read_moments(year, self.times))
         if years is not None and len(years) != len(points):
             raise InputError(
                 f"there are {len(points)} points but {len(years)} years; give one year per point"

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from placevec.encoders.locations.times import time_of
 from placevec.encoders.shape_cnn import ShapeTileCNN
 from placevec.errors import InputError, MissingExtraError, ModelError, UsageError
 from placevec.io import atomic
@@ -152,9 +153,9 @@ def _traceable(encoder: nn.Module, spec: Any, view: str) -> tuple[nn.Module, str
     """(module, name of its input, a batch of it)."""
     draws = torch.Generator().manual_seed(0)
     if hasattr(encoder, "unchecked"):  # every encoder of coordinates has it
-        if getattr(encoder, "seasons", 0):
+        if time_of(encoder) is not None:
             raise ModelError(
-                "an encoder with seasons reads a date too, which ONNX export does not support yet"
+                "an encoder that reads the time needs a date too, which ONNX export does not support yet"
             )
         span = torch.tensor([360.0, 180.0], dtype=torch.float64)
         points = torch.rand((_TRIED, 2), generator=draws, dtype=torch.float64) * span - span / 2

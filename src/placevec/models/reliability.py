@@ -23,9 +23,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from placevec.encoders.locations.positional import EARTH_RADIUS_KM
 from placevec.errors import ModelError
 from placevec.geo import Floats
-from placevec.geo.coordinates import xyz_of
+from placevec.geo.coordinates import extent_of, xyz_of
 
 LEVEL = 0.9
 """Share of places that a band should cover."""
@@ -36,10 +37,13 @@ FEW = 20
 MAX_POINTS, MAX_DIM = 20_000, 1024
 DESCRIBED = {"points": int, "width": int, "outputs": int}
 """Metadata of a model's configuration."""
-MIN_CALIBRATED = 30
-"""Validation places without which a band is not calibrated: its factor is then that of the normal distribution."""
+MIN_CALIBRATED, MIN_BLOCKS = 30, 9
+"""Validation places, and independent blocks of them, without which a band is not calibrated.
+
+Of fewer blocks than LEVEL / (1 - LEVEL) none can be expected to have larger errors than 90% of new ones. Of too few
+places the factor is that of the normal distribution.
+"""
 _NORMAL = 1.6448536269514722
-_EARTH_KM = 6371.0088
 _PRIORS = tuple(10.0**power for power in range(-6, 3))
 
 
@@ -54,7 +58,8 @@ class Reliability(nn.Module):
     Attributes:
         lonlat: (points, 2) lon, lat degrees of the kept training points.
         reach_km: distance to the nearest of them up to which a prediction is supported.
-        factor: half width of a band in standard deviations; 0 if it was not calibrated on validation places.
+        factor: half width of a band in standard deviations; 0 if there were too few validation places, negative if they
+            lie in too few blocks.
 
     >>> Reliability(3, 5, 1).config()
     {'points': 3, 'width': 5, 'outputs': 1}
@@ -87,8 +92,19 @@ class Reliability(nn.Module):
 
     @property
     def calibrated(self) -> bool:
-        """Whether bands were scaled on validation places."""
+        """Whether bands were scaled on enough validation places in enough blocks to expect that they cover 90%."""
         return float(self.factor) > 0
+
+    @property
+    def uncalibrated(self) -> str:
+        """Why bands are not calibrated; empty if they are."""
+        if self.calibrated:
+            return ""
+        return (
+            f"not calibrated: the validation places lie in fewer than {MIN_BLOCKS} independent blocks"
+            if float(self.factor) < 0
+            else f"not calibrated: fewer than {MIN_CALIBRATED} validation places"
+        )
 
     def only(self, columns: list[int]) -> Reliability:
         """That of some outputs."""
@@ -100,8 +116,8 @@ class Reliability(nn.Module):
 
     def distance_km(self, lonlat: Floats) -> Floats:
         """(N,) km on the sphere to the nearest kept training point."""
-        chord, _ = self._tree.query(xyz_of(_wrapped(lonlat)))
-        return np.asarray(2 * _EARTH_KM * np.arcsin(np.minimum(chord / 2, 1.0)), np.float64)
+        chord, _ = self._tree.query(xyz_of(np.asarray(lonlat, np.float64)))
+        return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0)), np.float64)
 
     def supported(self, lonlat: Floats) -> NDArray[np.bool_]:
         """(N,) whether (N, 2) points of lon, lat degrees have a training point within reach."""
@@ -115,7 +131,7 @@ class Reliability(nn.Module):
 
     def half_width(self, z: Tensor) -> Tensor:
         """(N,) float64 half of the 90% band of a standardized number at (N, dim) vectors."""
-        factor = float(self.factor) or _NORMAL
+        factor = abs(float(self.factor)) or _NORMAL
         return factor * (self.deviation(z)[:, 0] ** 2 + self.noise.double() ** 2).sqrt()
 
     @cached_property
@@ -185,20 +201,34 @@ def _number(found: Reliability, train: Vectors, validation: Vectors | None) -> N
     found.prior = (found.weight.double() * prior).float()
     if held is not None:
         deviations = (found.deviation(held.z)[:, 0] ** 2 + found.noise.double() ** 2).sqrt()
-        ratios = (errors.abs() / deviations).numpy()
-        found.factor = torch.tensor(factor_of(ratios, _blocks(held.lonlat, train.lonlat)))
+        ratios, block = (errors.abs() / deviations).numpy(), _blocks(held.lonlat, train.lonlat)
+        sign = 1 if independent(block) >= MIN_BLOCKS else -1
+        found.factor = torch.tensor(sign * factor_of(ratios, block))
+
+
+def independent(block: NDArray[np.int64]) -> float:
+    """To how many blocks of equal size the (N,) blocks of places amount (Kish's effective size): one large block is one.
+
+    >>> independent(np.array([0, 0, 1, 1])), independent(np.array([0, 0, 0, 0, 0, 0, 0, 1]))
+    (2.0, 1.28)
+    """
+    sizes = np.bincount(block)
+    return round(float(sizes.sum() ** 2 / (sizes**2).sum()), 6)
 
 
 def factor_of(ratios: Floats, block: NDArray[np.int64]) -> float:
     """The smallest factor whose band covers `LEVEL` of the places of one more block, drawn like the (N,) blocks of these.
 
-    Of B blocks LEVEL (B + 1) / B must be covered (Dunn et al. 2022, doi:10.1080/01621459.2022.2060112), but at most
-    `MOST`: of few blocks this would be all. Places count alike; where there are fewer than `FEW` blocks, blocks do, since
-    one large block could decide alone.
+    Of B `independent` blocks LEVEL (B + 1) / B must be covered (Dunn et al. 2022, doi:10.1080/01621459.2022.2060112), but
+    at most `MOST`: of few blocks this would be all. Places count alike; of fewer than `FEW` blocks, blocks do, since one
+    large block could decide alone.
     """
-    sizes = np.bincount(block)
-    blocks = int((sizes > 0).sum())
-    weights = 1.0 / sizes[block] / blocks if blocks < FEW else np.full(len(ratios), 1.0 / len(ratios))
+    sizes, blocks = np.bincount(block), independent(block)
+    weights = (
+        1.0 / sizes[block] / np.count_nonzero(sizes)
+        if blocks < FEW
+        else np.full(len(ratios), 1.0 / len(ratios))
+    )
     order = np.argsort(ratios, kind="stable")
     level = min(LEVEL * (blocks + 1) / blocks, MOST)
     place = int(np.searchsorted(np.cumsum(weights[order]), level - 1e-12))
@@ -224,10 +254,10 @@ def _reach(points: Floats, validation: Floats | None, finest_km: float) -> float
     from scipy.spatial import cKDTree
 
     xyz = xyz_of(points)
-    extent = _EARTH_KM * float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
+    extent = EARTH_RADIUS_KM * extent_of(xyz)
     seen = 0.0
     if validation is not None and len(validation):
-        seen = _EARTH_KM * float(np.quantile(cKDTree(xyz).query(xyz_of(validation))[0], 0.95))
+        seen = EARTH_RADIUS_KM * float(np.quantile(cKDTree(xyz).query(xyz_of(validation))[0], 0.95))
     half = finest_km / 2
     if extent == 0:  # one point: nothing but the encoder says how far it speaks
         return min(half, 500.0)
@@ -248,13 +278,6 @@ def _thinned(lonlat: Floats) -> Floats:
 def _with_one(z: Tensor, width: int) -> Tensor:
     """(N, width): the vectors, and 1 for an intercept."""
     return z if z.shape[1] == width else torch.cat((z, torch.ones_like(z[:, :1])), dim=1)
-
-
-def _wrapped(lonlat: Floats) -> Floats:
-    """Longitudes beyond 180 degrees brought back."""
-    points = np.array(lonlat, np.float64)
-    points[:, 0] = (points[:, 0] + 180.0) % 360.0 - 180.0
-    return points
 
 
 def from_config(described: Mapping[str, Any] | None) -> Reliability | None:

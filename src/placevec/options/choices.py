@@ -31,5 +31,7 @@ CellGrid = Literal["quadkey", "h3"]
 """Grid whose cells divide a table into parts."""
 Rows = Literal["auto", "xyz", "tms"]
 """Direction of the rows of tiles."""
+Clock = Literal["utc", "solar"]
+"""Hours of the day: in UTC, or mean solar time."""
 Variant = Literal["corrected", "original"]
 """Variant of a location encoder."""

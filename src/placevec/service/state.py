@@ -85,8 +85,8 @@ class State:
 
     @property
     def seasonal(self) -> bool:
-        """Whether the model reads the time of the year."""
-        return any(getattr(module, "seasons", 0) for module in self.model.modules.values())
+        """Whether the model reads the time."""
+        return bool(self.model.times)
 
     @property
     def quick(self) -> bool:
@@ -102,6 +102,10 @@ class State:
             UsageError: a year is missing, or the model knows none.
             InputError: the model needs a dataset, which is not there, or which does not cover a point.
         """
+        if self.model.times not in ((), ("season",)):
+            raise UsageError(
+                f"this model reads the {', '.join(self.model.times)} of a time: use placevec embed with --date"
+            )
         if self.seasonal != (years is not None):
             raise UsageError(
                 "this model was trained with dates: give a year, a fraction from 0 to 1"

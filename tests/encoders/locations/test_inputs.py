@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -14,6 +15,7 @@ import placevec as pv
 from placevec.encoders.locations.inputs import degrees
 from placevec.errors import InputError
 from placevec.sources.land import warn_if_swapped
+from placevec.sources.tables.labeled_points import PointTable
 
 LON, LAT = [24.94, -170.7], [60.17, -14.3]
 
@@ -37,6 +39,22 @@ def test_tables_are_read_by_name(table: pd.DataFrame) -> None:
     lon, lat = degrees(table)
     np.testing.assert_allclose(lon, LON, atol=1e-9)
     np.testing.assert_allclose(lat, LAT, atol=1e-9)
+
+
+def test_two_pairs_that_contradict_are_told(tmp_path: Path) -> None:
+    """In a DataFrame as a warning, of a file as a note; pairs that are only rounded are not."""
+    table = pd.DataFrame({"lat": LAT, "lon": LON, "longitude": [24.94, 10.0], "latitude": LAT})
+    with pytest.warns(
+        UserWarning, match="lon, lat and longitude, latitude differ in 1 of 2 rows: lon, lat are read"
+    ):
+        lon, _ = degrees(table)
+    np.testing.assert_allclose(lon, LON)
+    table.to_csv(tmp_path / "p.csv", index=False)
+    assert any("differ in 1 of 2 rows" in note for note in PointTable(tmp_path / "p.csv", {}).notes)
+    rounded = table.assign(longitude=np.round(np.array(LON) % 360, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        degrees(rounded)
 
 
 def test_arrays_have_an_order() -> None:

@@ -17,7 +17,7 @@ import torch
 
 import placevec as pv
 from placevec.encoders.locations.encoder import LocationEncoder
-from placevec.encoders.locations.seasons import turning
+from placevec.encoders.locations.times import turning
 
 ORIGINAL = np.load(Path(__file__).with_name("original.npz"))
 LON, LAT = ORIGINAL["lon"], ORIGINAL["lat"]

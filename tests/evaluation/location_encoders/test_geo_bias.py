@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from placevec.encoders.locations.positional import fibonacci
 from placevec.evaluation.location_encoders import geo_bias
-from placevec.evaluation.location_encoders.synthetic_tasks import fibonacci_sphere
 from placevec.geo.coordinates import lonlat_of
 
 
@@ -14,7 +14,7 @@ from placevec.geo.coordinates import lonlat_of
 def test_moments_are_those_of_all_dealings(share: float) -> None:
     """Against 4,000 permutations: mean within 4 standard errors, deviation within 5 %."""
     random = np.random.default_rng(0)
-    xyz = fibonacci_sphere(60)
+    xyz = fibonacci(60).numpy()
     around = geo_bias.neighborhood(xyz, np.arange(60))
     marks = (np.arange(60) < 60 * share).astype(float)
     z = marks - marks.mean()
@@ -26,7 +26,7 @@ def test_moments_are_those_of_all_dealings(share: float) -> None:
 
 def test_morans_i_by_its_definition() -> None:
     random = np.random.default_rng(1)
-    xyz = fibonacci_sphere(30)
+    xyz = fibonacci(30).numpy()
     around = geo_bias.neighborhood(xyz, np.arange(30))
     z = random.normal(size=30)
     z -= z.mean()
@@ -39,7 +39,7 @@ def test_morans_i_by_its_definition() -> None:
 def test_no_one_is_its_own_neighbor_where_coordinates_repeat() -> None:
     """Five spots of four points, one of nine: four others each, and all that a spot has come before other spots."""
     spots = np.repeat(np.arange(6), [4, 4, 4, 4, 4, 9])
-    around = geo_bias.neighborhood(fibonacci_sphere(6)[spots], np.arange(len(spots)))
+    around = geo_bias.neighborhood(fibonacci(6).numpy()[spots], np.arange(len(spots)))
     assert around.near.shape == (len(spots), geo_bias.NEIGHBORS)
     for row, near in enumerate(around.near):
         assert row not in near
@@ -48,7 +48,7 @@ def test_no_one_is_its_own_neighbor_where_coordinates_repeat() -> None:
 
 
 def test_patches_surprise_and_chance_does_not() -> None:
-    lonlat = lonlat_of(fibonacci_sphere(2_000))
+    lonlat = lonlat_of(fibonacci(2_000).numpy())
     around = geo_bias.neighborhoods(lonlat, radius_m=1_500_000)
     random = np.random.default_rng(2)
     by_chance = geo_bias.score(random.random(2_000) < 0.5, around)
@@ -60,4 +60,4 @@ def test_patches_surprise_and_chance_does_not() -> None:
 
 
 def test_no_neighborhood_where_points_are_sparse() -> None:
-    assert geo_bias.neighborhoods(lonlat_of(fibonacci_sphere(100))) == ()
+    assert geo_bias.neighborhoods(lonlat_of(fibonacci(100).numpy())) == ()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from placevec.encoders.locations.positional import fibonacci
 from placevec.evaluation.location_encoders import synthetic_tasks as synthetic
-from placevec.evaluation.location_encoders.synthetic_tasks import Mixture, fibonacci_sphere, fisher_points
+from placevec.evaluation.location_encoders.synthetic_tasks import Mixture, fisher_points
 from placevec.geo.coordinates import lonlat_of, xyz_of
 
 
@@ -26,7 +27,7 @@ def test_the_mean_resultant_length_is_that_of_the_closed_form(kappa: float) -> N
 
 def test_densities_integrate_to_one() -> None:
     mixture = Mixture(np.array([[0.0, 0.6, 0.8], [0.0, 0.0, 1.0]]), np.array([0.0, 12.0]))
-    densities = np.exp(mixture.log_densities(fibonacci_sphere(20_000)))
+    densities = np.exp(mixture.log_densities(fibonacci(20_000).numpy()))
     np.testing.assert_allclose(densities.mean(axis=0) * 4 * np.pi, 1.0, rtol=1e-4)
 
 
@@ -38,12 +39,12 @@ def test_two_poles_have_the_accuracy_of_the_closed_form(kappa: float) -> None:
 
 
 def test_without_concentration_nothing_can_be_known() -> None:
-    mixture = Mixture(fibonacci_sphere(8), np.zeros(8))
+    mixture = Mixture(fibonacci(8).numpy(), np.zeros(8))
     assert mixture.bayes_accuracy(4_000) == pytest.approx(1 / 8)
 
 
 def test_far_apart_and_narrow_everything_can() -> None:
-    mixture = Mixture(fibonacci_sphere(6), np.full(6, 400.0))
+    mixture = Mixture(fibonacci(6).numpy(), np.full(6, 400.0))
     assert mixture.bayes_accuracy(4_000) > 0.999
 
 
@@ -69,7 +70,7 @@ def test_the_sets_are_those_of_the_design() -> None:
 
 def test_a_checkerboard_has_the_color_of_the_nearest_center() -> None:
     task = synthetic.checkerboard(points=200, centers=50, extra=20)
-    nearest = (xyz_of(task.lonlat) @ fibonacci_sphere(50).T).argmax(axis=1)
+    nearest = (xyz_of(task.lonlat) @ fibonacci(50).numpy().T).argmax(axis=1)
     np.testing.assert_array_equal(task.target, nearest % 16)
     assert task.extra.sum() == 40
     assert (np.bincount(nearest, minlength=50) > 0).mean() > 0.8

@@ -58,7 +58,7 @@ MADE: dict[str, Callable[[np.ndarray], Sampler]] = {
     "LabeledSampler": lambda rows: LabeledSampler(rows, LONLAT, targets={"number": NUMBERS}, **COMMON),
     "LabeledSampler balanced": lambda rows: LabeledSampler(
         rows, LONLAT, targets={"number": NUMBERS}, background=Sphere(), classes=NUMBERS // 500, max_per_class=20,
-        seasons=np.linspace(0, 1, COUNT), **COMMON,
+        times=np.linspace(0, 1, COUNT), **COMMON,
     ),
     "DescribedSampler": lambda rows: DescribedSampler(
         rows, NUMBERS % 7, choices=Choices(np.arange(COUNT + 1), np.zeros(COUNT, np.int64)), lonlat=LONLAT, **COMMON

@@ -79,7 +79,7 @@ def test_other_batch_sizes_draw_the_same_order() -> None:
 
 
 def test_dates_come_with_points_and_are_uniform_elsewhere() -> None:
-    sampler = sampler_of(seasons=np.linspace(0, 1, COUNT))
+    sampler = sampler_of(times=np.linspace(0, 1, COUNT))
     draw = sampler.draw(0)
     rows = draw.looks["point"].rows.numpy()
     np.testing.assert_array_equal(draw.looks["point"].warp["year"], np.linspace(0, 1, COUNT)[rows])

@@ -44,14 +44,14 @@ class CoordinatesView:
         """(n, 2) float64 degrees: the look's own coordinates if it has them, otherwise those of its rows; missing rows
         are zeros.
 
-        A look with ``year`` in its warp, fractions of the year, is read as (n, 3).
+        A look with ``year`` in its warp, (n,) or (n, K) numbers of the time, is read as (n, 2 + K).
 
         Raises:
             InputError: a look of synthetic points without coordinates, or a row that does not exist.
         """
         found = self._degrees(look)
         year = look.warp.get("year")
-        return found if year is None else torch.cat((found, year[:, None].to(found)), dim=1)
+        return found if year is None else torch.cat((found, year.reshape(len(found), -1).to(found)), dim=1)
 
     def _degrees(self, look: Look) -> Tensor:
         missing = look.rows == ROW_MISSING

@@ -2,7 +2,7 @@
 
 Inputs are lon / 180, lat / 90 and the sine and cosine of the month. The first layer is sin(30 sinh(2 (W x + b))); in the
 others, what enters the sine is the mean of the layer and of what entered the one before. A place is embedded for March,
-June, September and December. The antimeridian and the poles are seams. The encoder exists to load trained weights; see
+June, September and December. The antimeridian and the poles are seams. Its weights come from
 `placevec.models.importers`.
 """
 
@@ -15,15 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from placevec.encoders.arguments import whole
-from placevec.encoders.locations.inputs import degrees
-from placevec.errors import InputError
+from placevec.encoders.locations.foreign import ForeignEncoder
 
 MONTHS = (3, 6, 9, 12)
-AT_ONCE = 8192
 _FIRST = 30.0
 
 
-class ClimplicitEncoder(nn.Module):
+class ClimplicitEncoder(ForeignEncoder):
     """Climplicit's location encoder: longitude and latitude in degrees -> (N, 4 * width).
 
     Args:
@@ -31,12 +29,15 @@ class ClimplicitEncoder(nn.Module):
         hidden: units of a layer.
         layers: number of layers before the last.
 
+    Its features are (N, 4, 4): lon / 180, lat / 90, sine and cosine of the month, for each of `MONTHS`; the vectors of
+    the four months follow one another.
+
     >>> ClimplicitEncoder(width=4, hidden=8, layers=3)([24.94, -170.7], [60.17, -14.3]).shape
     torch.Size([2, 16])
     """
 
     encoder = "climplicit"
-    needs_float64 = True
+    alternative = ": its vectors hold four months"
 
     def __init__(self, width: int = 256, hidden: int = 512, layers: int = 16) -> None:
         super().__init__()
@@ -46,35 +47,6 @@ class ClimplicitEncoder(nn.Module):
         self.dim = width * len(MONTHS)
         self.layers = nn.ModuleList(nn.Linear(hidden if number else 4, hidden) for number in range(layers))
         self.last = nn.Linear(hidden, width)
-
-    def features(self, lon: Any, lat: Any = None) -> Tensor:
-        """(N, 4, 4) float64: lon / 180, lat / 90, sine and cosine of the month, for each of `MONTHS`.
-
-        Raises:
-            InputError: invalid coordinates.
-        """
-        across, along = degrees(lon, lat, self.last.weight.device)
-        return self._inputs(across, along)
-
-    def forward(self, lon: Any, lat: Any = None, year: Any = None) -> Tensor:
-        """(N, dim) vectors of lon, lat in degrees, or of (N, 2) rows of lon, lat: those of the four months in a row.
-
-        Raises:
-            InputError: invalid coordinates, or a ``year``, which this encoder does not support.
-        """
-        if year is not None:
-            raise InputError("this encoder does not support year=: its vectors combine four months")
-        across, along = degrees(lon, lat, self.last.weight.device)
-        many = across.dim() == 1 and len(across) > AT_ONCE and not torch.is_grad_enabled()
-        if not many or torch.compiler.is_compiling():
-            return self._vectors(across, along)
-        parts = [slice(start, start + AT_ONCE) for start in range(0, len(across), AT_ONCE)]
-        return torch.cat([self._vectors(across[part], along[part]) for part in parts])
-
-    def unchecked(self, lonlat: Tensor) -> Tensor:
-        """(N, dim) vectors of (N, 2) lon, lat in degrees on the device of the weights, without checking the values."""
-        lonlat = lonlat.to(torch.float64)
-        return self._vectors(lonlat[..., 0], lonlat[..., 1])
 
     def describe(self) -> str:
         """A printable description: layers, dimensions and continuity."""
@@ -87,15 +59,17 @@ class ClimplicitEncoder(nn.Module):
         """The arguments that build this encoder again."""
         return {"width": self.width, "hidden": self.hidden, "layers": len(self.layers)}
 
-    def _inputs(self, lon: Tensor, lat: Tensor) -> Tensor:
+    def inputs(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(N, 4, 4) float64."""
         turn = torch.tensor(MONTHS, dtype=torch.float64, device=lon.device) * (2 * math.pi / 12)
         place = torch.stack((lon / 180, lat / 90), dim=-1)[..., None, :].expand(*lon.shape, len(MONTHS), 2)
         months = torch.stack((turn.sin(), turn.cos()), dim=-1).expand(*lon.shape, len(MONTHS), 2)
         return torch.cat((place, months), dim=-1)
 
-    def _vectors(self, lon: Tensor, lat: Tensor) -> Tensor:
+    def vectors(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(N, dim)."""
         with torch.autocast(lon.device.type, enabled=False):
-            x = self._inputs(lon, lat).to(self.last.weight.dtype)
+            x = self.inputs(lon, lat).to(self.last.weight.dtype)
         before: Tensor | None = None
         for number, layer in enumerate(self.layers):
             before = layer(x) if before is None else (layer(x) + before) / 2

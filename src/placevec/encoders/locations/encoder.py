@@ -10,16 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from placevec.encoders.arguments import whole
 from placevec.encoders.locations.fields import RasterField, fields_of
 from placevec.encoders.locations.inputs import Order, degrees
 from placevec.encoders.locations.names import FAMILIES, Variant, known_as, positional
 from placevec.encoders.locations.networks import network as network_of
 from placevec.encoders.locations.positional import AT_ONCE, table_of
-from placevec.encoders.locations.seasons import turning
-from placevec.errors import InputError
+from placevec.encoders.locations.times import TimeFeatures
+from placevec.options.choices import Clock
 
-MAX_SEASONS = 16
 CHUNK = 8192
 """Batch size of the network on a CPU without gradients, so that memory does not grow with the number of points."""
 
@@ -37,6 +35,7 @@ class LocationEncoder(nn.Module):
         dropout: dropout probability (default 0.1; 0.5 for the original).
         activation: activation of ``ffn`` (default leakyrelu; relu for the original).
         seasons: number of harmonics of the time of year added to the features (default 0: none).
+        months, hours, clock, period: further features of the time, see `times.TimeFeatures`.
         rasters: descriptions of rasters whose numbers are added to the features, see `fields.RasterField`; the cells are
             part of the weights.
         options: options of the positional features: scales, r_min, r_max, ...
@@ -67,18 +66,24 @@ class LocationEncoder(nn.Module):
         dropout: float | None = None,
         activation: str | None = None,
         seasons: int = 0,
+        months: bool = False,
+        hours: int = 0,
+        clock: Clock = "utc",
+        period: Sequence[float] | None = None,
         rasters: Sequence[Mapping[str, Any]] = (),
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = known_as(encoder)
         self.variant: Variant = variant
-        dim, hidden, layers, dropout, seasons = map(_own, (dim, hidden, layers, dropout, seasons))
+        dim, hidden, layers, dropout, seasons, hours = map(
+            _own, (dim, hidden, layers, dropout, seasons, hours)
+        )
         self.options = {name: _own(value) for name, value in (options or {}).items()}
         self.positional = positional(self.encoder, variant, **self.options)
-        self.seasons = whole("seasons", seasons, 0, MAX_SEASONS)
+        self.time = TimeFeatures(seasons, months, hours, clock, None if period is None else (*period,))  # type: ignore[arg-type]
         self.rasters = fields_of(list(rasters))
-        inputs = self.positional.dim + 2 * seasons + sum(field.dim for field in self._fields)
+        inputs = self.positional.dim + self.time.dim + sum(field.dim for field in self._fields)
         kind = FAMILIES[self.encoder].network if network is None else network
         founding = variant == "original"
         self._network = {
@@ -103,7 +108,7 @@ class LocationEncoder(nn.Module):
         (1, 8)
         """
         across, along = (side.reshape(-1) for side in degrees(lon, lat, torch.device("cpu"), order))
-        years = None if year is None else torch.as_tensor(year, dtype=torch.float64).expand(across.shape)
+        years = self.time.shaped(year, across.shape)
         found = np.empty((len(across), self.dim), np.float32)
         training, device = self.training, self._device(None)
         self.eval()
@@ -119,17 +124,18 @@ class LocationEncoder(nn.Module):
         return found
 
     def features(self, lon: Any, lat: Any = None, year: Any = None, *, order: Order = "lonlat") -> Tensor:
-        """(N, D) float64: the input of the network, positional features and, with ``seasons``, those of the season.
+        """(N, D) float64: the input of the network, positional features, then those of rasters and of the time.
 
         Args:
             lon: longitudes in degrees; or, without ``lat``, (N, 2) rows of lon, lat, a DataFrame whose columns are
                 read by their names, or a GeoSeries.
             lat: latitudes in degrees.
-            year: with ``seasons``: elapsed fraction of the year, 0 to 1.
+            year: with ``seasons``: elapsed fraction of the year, 0 to 1; for an encoder that reads more of the time,
+                (N, K) numbers, those that ``time.reads`` names.
             order: order of the columns of an array, ``lonlat`` or ``latlon``.
 
         Raises:
-            InputError: invalid coordinates; ``year`` missing with ``seasons``, or given without.
+            InputError: invalid coordinates; ``year`` missing for an encoder that reads the time, or given to others.
 
         >>> LocationEncoder("sphereC", options={"scales": 4}).features([24.94], [60.17]).shape
         torch.Size([1, 12])
@@ -143,21 +149,22 @@ class LocationEncoder(nn.Module):
         For training. A new encoder is in training mode, as every PyTorch module is, so dropout is applied and gradients
         are kept; `encode` returns plain vectors.
 
-        With ``seasons``, an (N, 3) tensor is read as lon, lat and fraction of the year.
+        If the encoder reads K numbers of the time, an (N, 2 + K) tensor is read as lon, lat and those.
         """
+        reads = len(self.time.reads)
         if (
-            self.seasons
+            reads
             and lat is None
             and year is None
             and isinstance(lon, Tensor)
-            and lon.shape[-1:] == (3,)
+            and lon.shape[-1:] == (2 + reads,)
         ):
-            lon, year = lon[..., :2], lon[..., 2]
+            lon, year = lon[..., :2], lon[..., 2:]
         across, along = degrees(lon, lat, self._device(lon))
         many = not torch.compiler.is_compiling() and across.dim() == 1 and len(across) > CHUNK
         if not many or torch.is_grad_enabled() or across.device.type != "cpu":
             return self._vectors(self._features(across, along, year))
-        years = None if year is None else torch.as_tensor(year, dtype=torch.float64).expand(across.shape)
+        years = self.time.shaped(year, across.shape)
         parts = [slice(start, start + CHUNK) for start in range(0, len(across), CHUNK)]
         return torch.cat(
             [
@@ -196,16 +203,16 @@ class LocationEncoder(nn.Module):
             lines.append(
                 f"raster: {field.dim - 1} bands, cells of {field.step_lon:.3g} x {field.step_lat:.3g} degrees"
             )
-        if self.seasons:
-            lines.append(f"time of year: {self.seasons} harmonics")
-        return "\n".join([*lines, *(f"{name}: {km:.4g} km" for name, km in source.scales_km())])
+        return "\n".join(
+            [*lines, *self.time.describe(), *(f"{name}: {km:.4g} km" for name, km in source.scales_km())]
+        )
 
     def config(self) -> dict[str, Any]:
         """The arguments that build this encoder again; anchors and random draws are part of the weights."""
         options = {name: _plain(name, value) for name, value in self.options.items()}
         return {
             "encoder": self.encoder, "dim": self.dim, "variant": self.variant, **self._network,
-            "seasons": self.seasons, "options": options,
+            **self.time.config(), "options": options,
             **({"rasters": [field.config() for field in self._fields]} if self._fields else {}),
         }  # fmt: skip
 
@@ -214,22 +221,12 @@ class LocationEncoder(nn.Module):
         return [field for field in self.rasters if isinstance(field, RasterField)]
 
     def _features(self, lon: Tensor, lat: Tensor, year: Any) -> Tensor:
-        if (year is None) != (self.seasons == 0):
-            raise InputError(
-                "this encoder needs year=, the elapsed fraction of the year"
-                if self.seasons
-                else "this encoder has no seasons: build it with seasons=1 to use year="
-            )
+        times = self.time.shaped(year, lon.shape, lon.device)
         with torch.autocast(lon.device.type, enabled=False):
             found = self._positions(lon, lat)
             if len(self.rasters):
                 found = torch.cat((found, *(field(lon, lat) for field in self._fields)), dim=-1)
-            if year is None:
-                return found
-            share = torch.as_tensor(year, dtype=torch.float64, device=lon.device).expand(lon.shape)
-            if not torch.compiler.is_compiling() and not bool(((share >= 0) & (share <= 1)).all()):
-                raise InputError("year must be the elapsed fraction of the year, from 0 to 1")
-            return torch.cat((found, turning(share, self.seasons)), dim=-1)
+            return found if times is None else torch.cat((found, self.time(times, lon)), dim=-1)
 
     def _positions(self, lon: Tensor, lat: Tensor) -> Tensor:
         """(N, D) positional features; for many points on a CPU, computed in parts into one table."""

@@ -2,8 +2,8 @@
 
 Points are projected to Equal Earth. Each capsule (one per scale) computes sines and cosines of random projections and
 feeds them through its own network; the outputs of all capsules are summed. In the projection the antimeridian is split
-and each pole is a line, so vectors are discontinuous there. The encoder exists to load trained weights; see
-`placevec.models.importers`.
+and each pole is a line, so vectors are discontinuous there. Its weights
+come from `placevec.models.importers`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from placevec.encoders.arguments import whole
-from placevec.encoders.locations.inputs import degrees
-from placevec.errors import InputError, ModelError
+from placevec.encoders.locations.foreign import ForeignEncoder
+from placevec.errors import ModelError
 
 _POLYNOMIAL = (1.340264, -0.081106, 0.000893, 0.003796)
 """A1 to A4 of Equal Earth (Šavrič et al. 2019, doi:10.1080/13658816.2018.1504949)."""
@@ -24,7 +24,6 @@ _ROOT_3 = 1.7320507764816284
 """The square root of 3 in float32, as in GeoCLIP's training; its finest capsule has 800 waves across the map."""
 _SCALE = 66.50336 / 180.0
 MAX_CAPSULES = 16
-AT_ONCE = 8192
 
 
 def equal_earth(lon: Tensor, lat: Tensor) -> Tensor:
@@ -43,7 +42,7 @@ def equal_earth(lon: Tensor, lat: Tensor) -> Tensor:
     return torch.stack((x, y), dim=-1) * _SCALE
 
 
-class GeoClipEncoder(nn.Module):
+class GeoClipEncoder(ForeignEncoder):
     """GeoCLIP's location encoder: longitude and latitude in degrees -> (N, dim).
 
     Args:
@@ -55,14 +54,14 @@ class GeoClipEncoder(nn.Module):
     Raises:
         ModelError: a size out of range.
 
-    Angles are float64, the networks have the dtype of their weights (float32).
+    Its features are (N, 2 * frequencies * capsules): cosines, then sines, capsule by capsule. Angles are float64, the
+    networks have the dtype of their weights (float32).
 
     >>> GeoClipEncoder(dim=16, frequencies=8, hidden=32)([24.94, -170.7], [60.17, -14.3]).shape
     torch.Size([2, 16])
     """
 
     encoder = "geoclip"
-    needs_float64 = True
 
     def __init__(
         self,
@@ -82,40 +81,6 @@ class GeoClipEncoder(nn.Module):
         self.sigmas = tuple(float(sigma) for sigma in sigmas)
         self.capsules = nn.ModuleList(_Capsule(sigma, frequencies, hidden, dim) for sigma in self.sigmas)
 
-    def features(self, lon: Any, lat: Any = None) -> Tensor:
-        """(N, 2 * frequencies * capsules) float64: cosines, then sines, capsule by capsule.
-
-        Raises:
-            InputError: invalid coordinates.
-        """
-        place = equal_earth(*degrees(lon, lat, self._device))
-        return torch.cat([capsule.waves(place) for capsule in self._each()], dim=-1)
-
-    def forward(self, lon: Any, lat: Any = None, year: Any = None) -> Tensor:
-        """(N, dim) vectors of lon, lat in degrees, or of (N, 2) rows of lon, lat.
-
-        Raises:
-            InputError: invalid coordinates, or a ``year``, which this encoder does not support.
-        """
-        if year is not None:
-            raise InputError("this encoder does not support year=")
-        across, along = degrees(lon, lat, self._device)
-        whole = (
-            across.dim() != 1
-            or len(across) <= AT_ONCE
-            or torch.is_grad_enabled()
-            or torch.compiler.is_compiling()
-        )
-        if whole:
-            return self._vectors(across, along)
-        parts = [slice(start, start + AT_ONCE) for start in range(0, len(across), AT_ONCE)]
-        return torch.cat([self._vectors(across[part], along[part]) for part in parts])
-
-    def unchecked(self, lonlat: Tensor) -> Tensor:
-        """(N, dim) vectors of (N, 2) lon, lat in degrees on the device of the weights, without checking the values."""
-        lonlat = lonlat.to(torch.float64)
-        return self._vectors(lonlat[..., 0], lonlat[..., 1])
-
     def describe(self) -> str:
         """A printable description: capsules, dimensions and continuity."""
         return (
@@ -129,18 +94,19 @@ class GeoClipEncoder(nn.Module):
             "dim": self.dim, "sigmas": list(self.sigmas), "frequencies": self.frequencies, "hidden": self.hidden
         }  # fmt: skip
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.parameters()).device
-
     def _each(self) -> list[_Capsule]:
         return [capsule for capsule in self.capsules if isinstance(capsule, _Capsule)]
 
-    def _vectors(self, lon: Tensor, lat: Tensor) -> Tensor:
+    def inputs(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(N, 2 * frequencies * capsules) float64."""
+        place = equal_earth(lon, lat)
+        return torch.cat([capsule.waves(place) for capsule in self._each()], dim=-1)
+
+    def vectors(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(N, dim)."""
         with torch.autocast(lon.device.type, enabled=False):
             place = equal_earth(lon, lat)
-        vectors = torch.stack([capsule(place) for capsule in self._each()])
-        return vectors.sum(dim=0)
+        return torch.stack([capsule(place) for capsule in self._each()]).sum(dim=0)
 
 
 class _Capsule(nn.Module):

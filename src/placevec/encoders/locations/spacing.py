@@ -16,7 +16,7 @@ from placevec.encoders.locations.frequencies import max_scales, odd
 from placevec.encoders.locations.names import Variant, feature_options, known_as
 from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, EARTH_RADIUS_KM
 from placevec.geo import Floats
-from placevec.geo.coordinates import xyz_of
+from placevec.geo.coordinates import extent_of, xyz_of
 
 WAVES_PER_SPACING = 3.0
 """The finest wavelength, in distances that predictions must bridge: a wave needs two samples, and labels have noise."""
@@ -67,7 +67,7 @@ def spacing_of(lonlat: Floats, validation: Floats | None = None) -> Spacing | No
     spacing = float(np.median(tree.query(_some(xyz), 2)[0][:, 1]))
     if validation is not None and len(validation):
         spacing = max(spacing, float(np.median(tree.query(_some(xyz_of(validation)))[0])))
-    extent = float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
+    extent = extent_of(xyz)
     around = max(2 * math.asin(min(extent / 2, 1.0)), spacing)
     return Spacing(spacing * EARTH_RADIUS_KM, around * EARTH_RADIUS_KM, len(xyz))
 

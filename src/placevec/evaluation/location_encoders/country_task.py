@@ -11,6 +11,7 @@ from placevec.errors import SourceError
 from placevec.evaluation.location_encoders.strata import near_antimeridian
 from placevec.evaluation.tasks import Task, classes_of, point_task, with_common_classes
 from placevec.geo import Floats
+from placevec.geo.coordinates import wrap_longitude
 
 _AT_ONCE = 40_000
 _NEAR_DEGREES = 20.0  # of longitude that 500 km are at 75 degrees, and a little
@@ -91,7 +92,7 @@ class _Land:
             lonlat = sphere_points(random, _AT_ONCE, south, north)
             if near:
                 lonlat[:, 0] = 180.0 + (lonlat[:, 0] / 180.0) * width
-                lonlat[:, 0] = (lonlat[:, 0] + 180.0) % 360.0 - 180.0
+                lonlat[:, 0] = wrap_longitude(lonlat[:, 0])
                 lonlat = lonlat[near_antimeridian(lonlat)]
             shape, point = shapely.STRtree(shapely.points(lonlat)).query(self.shapes, predicate="contains")
             rows, first = np.unique(point, return_index=True)

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from placevec.encoders.locations.positional import fibonacci
 from placevec.evaluation.location_encoders.country_task import sphere_points
 from placevec.evaluation.location_encoders.strata import BANDS, POLES, near_antimeridian
 from placevec.evaluation.tasks import Task, point_task
@@ -148,21 +149,12 @@ def checkerboard(
     lonlat = np.concatenate([everywhere, near, tops])
     from scipy.spatial import cKDTree
 
-    nearest = np.asarray(cKDTree(fibonacci_sphere(centers)).query(xyz_of(lonlat))[1])
+    nearest = np.asarray(cKDTree(fibonacci(centers).numpy()).query(xyz_of(lonlat))[1])
     return point_task(
         "checkerboard", "classification", lonlat, nearest % classes, tuple(f"{number:02d}" for number in range(classes)),
         extra=np.arange(len(lonlat)) >= points, ceiling=1.0,
         description=f"color of the nearest of {centers} Fibonacci points, {classes} colors", credit="synthetic",
     )  # fmt: skip
-
-
-def fibonacci_sphere(count: int) -> Floats:
-    """(count, 3) unit vectors spread evenly along a spiral from pole to pole."""
-    steps = np.arange(count)
-    z = 1.0 - (2.0 * steps + 1.0) / count
-    turn = steps * np.pi * (3.0 - np.sqrt(5.0))
-    flat = np.sqrt(1.0 - z**2)
-    return np.stack([flat * np.cos(turn), flat * np.sin(turn), z], axis=-1)
 
 
 def _frame(axis: Floats) -> tuple[Floats, Floats]:

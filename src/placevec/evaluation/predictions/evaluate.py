@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import Labeled
 from placevec.errors import EvaluationError
-from placevec.evaluation.bootstrap import Resampling, Scale, Score, scale_of
+from placevec.evaluation.bootstrap import Resampling, Score, mean_of, scale_of
 from placevec.evaluation.compare import Comparison, compare
 from placevec.evaluation.engine import BUDGETS, CURVE, one_thread
 from placevec.evaluation.neighbors import VOTES, neighbor_means
@@ -32,10 +32,11 @@ from placevec.evaluation.report import METHOD as OF_VECTORS
 from placevec.evaluation.report import Report
 from placevec.evaluation.results import Result, Row
 from placevec.evaluation.ridge import Votes
-from placevec.evaluation.scores import better, each, loss, resampled, weighted_mean
+from placevec.evaluation.scores import better, each, loss, resampled
 from placevec.evaluation.splits import Blocks, inner_parts
 from placevec.evaluation.tasks import Kind
-from placevec.geo import Floats, Ints, spatial_blocks, to_ecef
+from placevec.geo import Floats, Ints, spatial_blocks
+from placevec.geo.blocks import block_side_m
 from placevec.geo.coordinates import xyz_of
 from placevec.io.progress import SILENT, Progress
 from placevec.models.heads import Head
@@ -99,7 +100,7 @@ def evaluate_predictions(
         )
     split = held_out(model, dataset, labels)
     points = dataset.lonlat[split.test]
-    block_m = _block_m(points)
+    block_m = block_side_m(points)
     measure = _Measure(
         model, head, split, dataset.lonlat, spatial_blocks(points[:, 0], points[:, 1], block_m), block_m, seed
     )
@@ -317,7 +318,7 @@ class _Measure:
     def _inner(self) -> Ints:
         """(n,) inner part of each training row, of whole blocks."""
         points = self.lonlat[self.rows]
-        blocks = spatial_blocks(points[:, 0], points[:, 1], _block_m(points, _INNER_BLOCKS))
+        blocks = spatial_blocks(points[:, 0], points[:, 1], block_side_m(points, _INNER_BLOCKS))
         return inner_parts(blocks, np.random.default_rng([self.seed, 0x1E]))
 
     def neighbors(self) -> tuple[Measured, list[str]]:
@@ -498,11 +499,6 @@ def of_numbers(truth: Floats, predicted: Floats, over: Resampling) -> Measured:
     return {"R²": r2, "MAE": mean_of(each("MAE", truth, predicted), over, scale_of("MAE"))}
 
 
-def mean_of(values: Floats, over: Resampling, scale: Scale = "logit") -> Score:
-    """The mean of (N,) values, one a place."""
-    return over.score([partial(weighted_mean, values, over.block)], len(values), scale, values)
-
-
 def shares_above(here: Floats, background: Floats) -> Floats:
     """(N,) how often each of ``here`` scores above the background, ties half: their mean is the AUC.
 
@@ -524,9 +520,3 @@ def trees(classes: int, seed: int) -> dict[str, Any]:
         max_iter=ROUNDS, learning_rate=0.05, random_state=seed
     )
     return {"lon, lat + random forest": forest, "lon, lat + gradient boosting": boosting}
-
-
-def _block_m(points: Floats, across: float = 20.0) -> float:
-    """Side of the blocks that intervals resample: a twentieth of the extent, at most 500 km."""
-    xyz = to_ecef(points[:, 0], points[:, 1])
-    return float(np.clip(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)) / across, 1.0, 500_000.0))

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.splits import read_split
-from placevec.evaluation.bootstrap import Resampling, Score
+from placevec.evaluation.bootstrap import Resampling, mean_of
 from placevec.evaluation.point_baselines import linear_layer
-from placevec.evaluation.scores import weighted_mean
 from placevec.evaluation.splits import inner_parts
-from placevec.geo import Floats, Ints, spatial_blocks, to_ecef
+from placevec.geo import Floats, Ints, spatial_blocks
+from placevec.geo.blocks import block_side_m
 from placevec.models.heads import Head
 from placevec.models.model import Model
 from placevec.models.reliability import LEVEL, MIN_CALIBRATED, Vectors, fitted
@@ -62,8 +62,14 @@ def add_reliability(model: Model, dataset: Dataset) -> list[str]:
     )  # fmt: skip
     if validation is None or len(validation.rows) < MIN_CALIBRATED:
         return []
+    notes = []
+    if head.kind == "number" and head.reliability.width and not head.reliability.calibrated:
+        notes.append(
+            f"90% bands are {head.reliability.uncalibrated}; where they must hold, validate in more blocks: smaller ones"
+            " (--block-m), or a larger share (--validation-share)"
+        )
     found = against_untrained(model, head, train, validation)
-    return [] if found is None else [found]
+    return notes if found is None else [*notes, found]
 
 
 def against_untrained(model: Model, head: Head, train: _Places, validation: _Places) -> str | None:
@@ -73,14 +79,14 @@ def against_untrained(model: Model, head: Head, train: _Places, validation: _Pla
     classes = len(head.classes)
     few, held = _some(train, MAX_FITTED // 2, 1), _some(validation, _MAX_COMPARED, 2)
     bare = model.untrained(1)
-    blocks = spatial_blocks(few.lonlat[:, 0], few.lonlat[:, 1], _side_m(few.lonlat))
+    blocks = spatial_blocks(few.lonlat[:, 0], few.lonlat[:, 1], block_side_m(few.lonlat))
     parts = inner_parts(blocks, np.random.default_rng(0x1E))
     features = [np.asarray(bare.embed_lonlat(one.lonlat, one.years), np.float64) for one in (few, held)]
     labels = few.values.astype(np.int64) if classes else few.values
     theirs = linear_layer(features[0], labels, features[1], classes, 0, parts)
     ours = model.predict_lonlat(held.lonlat, held.years)
     name, one, other = (
-        _quality(ours, held.values, classes),
+        "top-1" if classes else "R²",
         _score(ours, held.values, classes),
         _score(theirs, held.values, classes),
     )
@@ -104,7 +110,7 @@ def reliability_notes(
         head: its head.
         lonlat: (N, 2) tested places.
         truth: (N,) labels.
-        years: (N,) fractions of the year, or None.
+        years: (N,) or (N, K) what the model reads of the time, or None.
         over: draws of their blocks.
         calibrated_here: whether the bands were scaled on these very places.
     """
@@ -124,15 +130,10 @@ def reliability_notes(
     if head.kind == "number":
         half = known.half_width(z).numpy() * head.deviation
         inside = (np.abs(answers[:, 0] - truth) <= half).astype(np.float64)
-        share = _mean(inside, over)
+        share = mean_of(inside, over)
+        found["calibrated"] = known.calibrated
         found |= {"coverage": share.value, "coverage_low": share.low, "coverage_high": share.high}
-        how = (
-            "which were used to scale the bands"
-            if calibrated_here
-            else ""
-            if known.calibrated
-            else "not calibrated: too few validation places"
-        )
+        how = known.uncalibrated or ("which were used to scale the bands" if calibrated_here else "")
         lines.append(
             f"{LEVEL:.0%} bands cover {share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of these places"
             + (f", {how}" if how else "")
@@ -174,7 +175,7 @@ def _parts(model: Model, dataset: Dataset, head: Head) -> tuple[_Places | None, 
     labels = dataset.labels()
     if (labels.kind == "number") != (head.kind == "number"):
         return None, None
-    years = labels.dates if any(getattr(one, "seasons", 0) for one in model.modules.values()) else None
+    years = labels.moments(model.times) if model.times else None
     found: list[_Places | None] = []
     for number in (0, 1):
         rows = np.flatnonzero(split.code == number)
@@ -207,23 +208,8 @@ def _some(places: _Places, most: int, seed: int) -> _Places:
     return _Places(places.rows[drawn], places.lonlat[drawn], places.values[drawn], years)
 
 
-def _side_m(points: Floats) -> float:
-    xyz = to_ecef(points[:, 0], points[:, 1])
-    return float(np.clip(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)) / 20.0, 1.0, 500_000.0))
-
-
 def _score(found: NDArray[Any], truth: NDArray[Any], classes: int) -> float:
     if classes:
         return float((found.argmax(axis=1) == truth).mean())
     spread = float(((truth - truth.mean()) ** 2).mean())
     return 1.0 - float(((found[:, 0] - truth) ** 2).mean()) / spread if spread else math.nan
-
-
-def _quality(found: NDArray[Any], truth: NDArray[Any], classes: int) -> str:
-    return "top-1" if classes else "R²"
-
-
-def _mean(values: Floats, over: Resampling) -> Score:
-    from functools import partial
-
-    return over.score([partial(weighted_mean, values, over.block)], len(values), "logit", values)

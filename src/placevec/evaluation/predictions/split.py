@@ -18,6 +18,7 @@ from placevec.errors import EvaluationError
 from placevec.geo import Floats, Ints
 from placevec.models.heads import Head
 from placevec.models.model import Model
+from placevec.sources.tables.dates import known_rows
 
 UNKNOWN_SPLIT = "the model keeps no split.parquet, so which of these places it was trained on is unknown"
 
@@ -34,7 +35,7 @@ class HeldOut:
         labels: (N,) labels: classes as the head numbers them, those that it does not know from its number of classes on.
         unseen: tested rows whose class the head does not know.
         unplaced: labeled rows of that part that have no coordinates: photos, which an image may classify.
-        years: (N,) share of the year, where the model reads it.
+        years: (N,) or (N, K) what the model reads of the time.
         notes: what the reader should know.
     """
 
@@ -108,21 +109,22 @@ def _divided(rows: Ints, labels: Labeled, split: Split | None) -> tuple[Ints, In
 
 
 def _years(model: Model, dataset: Dataset, labels: Labeled) -> Floats | None:
-    """(N,) share of the year of each place, where the model reads it."""
-    if not any(getattr(module, "seasons", 0) for module in model.modules.values()):
+    """(N,) or (N, K) what the model reads of the time of each place; None if nothing."""
+    if not model.times:
         return None
-    if labels.dates is None:
+    found = labels.moments(model.times)
+    if found is None:
         raise EvaluationError(
-            f"the model needs the fraction of the year, but {dataset.path} has no dates: prepare it with --date"
+            f"the model reads the time, but {dataset.path} has no dates: prepare it with --date"
         )
-    return labels.dates
+    return found
 
 
 def _usable(dataset: Dataset, labels: Labeled, years: Floats | None) -> Ints:
     """Rows that have coordinates, a label and what the model reads besides."""
     kept = np.isfinite(dataset.lonlat).all(axis=1) & labels.known
     if years is not None:
-        kept &= np.isfinite(years)
+        kept &= known_rows(years)
     if not kept.any():
         raise EvaluationError(f"no place of {dataset.path} has coordinates and a label to test")
     return np.flatnonzero(kept)

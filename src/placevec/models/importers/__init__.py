@@ -39,7 +39,9 @@ def import_locations(
         ModelError: not a checkpoint of the system, contents other than tensors and plain values, tensors that do not
             fit, an unsupported encoder, or a directory in use.
     """
-    from placevec.models.importers import climplicit, csp, geoclip, satclip, sinr, torchspatial
+    from importlib import import_module
+
+    from placevec.models.importers.writer import require_free, written
 
     if system not in SYSTEMS:
         raise UsageError(f"unknown system {system!r}: choose from {', '.join(SYSTEMS)}")
@@ -47,11 +49,8 @@ def import_locations(
         raise UsageError(f"{system} has vectors only and no classes: remove --classes")
     if training_points is not None and system not in _WITH_POINTS:
         raise UsageError(f"{system} does not use training points: remove --training-points")
-    if system == "torchspatial":
-        return torchspatial.import_torchspatial(file, out, classes=classes, training_points=training_points)
-    if system == "csp":
-        return csp.import_csp(file, out, classes=classes, training_points=training_points)
-    if system == "sinr":
-        return sinr.import_sinr(file, out, classes=classes)
-    plain = {"geoclip": geoclip.import_geoclip, "satclip": satclip.import_satclip}
-    return plain.get(system, climplicit.import_climplicit)(file, out)
+    require_free(out)
+    given = {"classes": classes, "training_points": training_points}
+    convert = import_module(f"placevec.models.importers.{system}").convert
+    found = convert(file, **{name: value for name, value in given.items() if value is not None})
+    return written(found, file=file, out=out, system=system)

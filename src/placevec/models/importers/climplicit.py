@@ -14,9 +14,7 @@ from torch import Tensor
 from placevec.encoders.locations.climplicit import ClimplicitEncoder
 from placevec.errors import ModelError
 from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
-from placevec.io.progress import printable
-from placevec.models.importers.writer import require_free, written
-from placevec.models.model import Model
+from placevec.models.importers.writer import Imported
 
 _ATTRIBUTION = (
     "Climplicit (Dollinger et al. 2025); its repository states no license, so ask its authors before sharing"
@@ -24,9 +22,8 @@ _ATTRIBUTION = (
 _PREFIX = "location_encoder."
 
 
-def import_climplicit(file: Path, out: Path) -> Model:
-    """Convert a file of weights; errors as in `import_locations`."""
-    require_free(out)
+def convert(file: Path) -> Imported:
+    """Read a file of weights; errors as in `import_locations`."""
     tensors = _renamed(tensors_in(read_checkpoint(file), file, ("state_dict",)))
     layers = len({name.split(".")[1] for name in tensors if name.startswith("layers.")})
     first, last = tensors.get("layers.0.weight"), tensors.get("last.weight")
@@ -40,11 +37,7 @@ def import_climplicit(file: Path, out: Path) -> Model:
     encoder = filled(
         lambda: ClimplicitEncoder(width, hidden, layers), tensors, file, "Climplicit's location encoder"
     )
-    of = f"CHELSA's climate, by Climplicit's own code; {printable(file.name)}"
-    return written(
-        encoder, None, file=file, out=out, system="climplicit", attribution=_ATTRIBUTION, of=of,
-        more={"encoder": "climplicit"},
-    )  # fmt: skip
+    return Imported(encoder, _ATTRIBUTION, "CHELSA's climate, by Climplicit's own code", "climplicit")
 
 
 def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,17 +14,13 @@ from placevec.errors import ModelError
 from placevec.io.checkpoints import read_checkpoint, tensors_in
 from placevec.io.progress import printable
 from placevec.models.importers import torchspatial
-from placevec.models.importers.writer import require_free, written
-from placevec.models.model import Model
+from placevec.models.importers.writer import Imported
 
 _ATTRIBUTION = "CSP (Mai et al. 2023); its repository states no license, so ask its authors before sharing"
 
 
-def import_csp(
-    file: Path, out: Path, *, classes: Path | None = None, training_points: Path | None = None
-) -> Model:
-    """Convert a checkpoint; arguments and errors as in `import_locations`."""
-    require_free(out)
+def convert(file: Path, classes: Path | None = None, training_points: Path | None = None) -> Imported:
+    """Read a checkpoint; arguments and errors as in `import_locations`."""
     content = read_checkpoint(file)
     params = torchspatial.params_of(content, file, "CSP")
     kind = known_as(params["spa_enc_type"])
@@ -37,11 +33,9 @@ def import_csp(
     encoder = torchspatial.encoder_of(kind, params, tensors, points, file)
     head = None if classes is None else torchspatial.head_of(tensors, encoder.dim, classes, file)
     told = printable(str(params.get("dataset", "an unnamed dataset")))[:60]
-    return written(
-        encoder, head, file=file, out=out, system="csp", attribution=_ATTRIBUTION,
-        of=f"{told}, by CSP's own code; {printable(file.name)}",
-        more={"encoder": params["spa_enc_type"], "classes_named": classes is not None},
-    )  # fmt: skip
+    return Imported(
+        encoder, _ATTRIBUTION, f"{told}, by CSP's own code", params["spa_enc_type"], head, classes is not None
+    )
 
 
 def _plain(key: str) -> str:

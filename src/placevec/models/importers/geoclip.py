@@ -9,23 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from placevec.encoders.locations.geoclip import MAX_CAPSULES, GeoClipEncoder
 from placevec.errors import ModelError
 from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
-from placevec.io.progress import printable
-from placevec.models.importers.writer import require_free, written
-from placevec.models.model import Model
+from placevec.models.importers.writer import Imported
 
 _ATTRIBUTION = "GeoCLIP (Vivanco Cepeda et al. 2023), MIT license"
 _LAYERS = {"capsule.1": 0, "capsule.3": 2, "capsule.5": 4, "head.0": 6}
 """Its layers within a capsule -> positions in placevec's."""
 
 
-def import_geoclip(file: Path, out: Path) -> Model:
-    """Convert the file of a location tower to a model; errors as in `import_locations`."""
-    require_free(out)
+def convert(file: Path) -> Imported:
+    """Read the file of a location tower; errors as in `import_locations`."""
     tensors = tensors_in(read_checkpoint(file), file, ("state_dict",))
     count = len({key.partition(".")[0] for key in tensors if key.startswith("LocEnc")})
     if not 1 <= count <= MAX_CAPSULES:
@@ -41,15 +38,10 @@ def import_geoclip(file: Path, out: Path) -> Model:
     frequencies, (hidden, _), (dim, _) = shapes["capsules.0.projections"][0], *list(shapes.values())[1:]
     sigmas = tuple(float(2.0 ** (4 * number)) for number in range(count))
 
-    def build() -> nn.Module:
-        return GeoClipEncoder(dim, sigmas, frequencies, hidden)
-
-    encoder = filled(build, ours, file, "GeoCLIP's location encoder")
-    of = f"geotagged photos, by GeoCLIP's own code; {printable(file.name)}"
-    return written(
-        encoder, None, file=file, out=out, system="geoclip", attribution=_ATTRIBUTION, of=of,
-        more={"encoder": "geoclip"},
-    )  # fmt: skip
+    encoder = filled(
+        lambda: GeoClipEncoder(dim, sigmas, frequencies, hidden), ours, file, "GeoCLIP's location encoder"
+    )
+    return Imported(encoder, _ATTRIBUTION, "geotagged photos, by GeoCLIP's own code", "geoclip")
 
 
 def _renamed(tensors: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:

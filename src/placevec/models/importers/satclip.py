@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,17 +18,14 @@ from placevec.encoders.locations.encoder import LocationEncoder
 from placevec.encoders.locations.harmonics import MAX_DEGREES
 from placevec.errors import ModelError
 from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
-from placevec.io.progress import printable
-from placevec.models.importers.writer import require_free, written
-from placevec.models.model import Model
+from placevec.models.importers.writer import Imported
 
 _ATTRIBUTION = "SatCLIP (Klemmer et al. 2025), MIT license"
 _AS_PUBLISHED = {"le_type": "sphericalharmonics", "pe_type": "siren", "harmonics_calculation": "analytic"}
 
 
-def import_satclip(file: Path, out: Path) -> Model:
-    """Convert a checkpoint, or a state dict of its location encoder alone; errors as in `import_locations`."""
-    require_free(out)
+def convert(file: Path) -> Imported:
+    """Read a checkpoint, or a state dict of its location encoder alone; errors as in `import_locations`."""
     content = read_checkpoint(file)
     options = content.get("hyper_parameters", {}) if isinstance(content, Mapping) else {}
     for name, expected in _AS_PUBLISHED.items():
@@ -62,11 +58,9 @@ def import_satclip(file: Path, out: Path) -> Model:
         )
 
     encoder = filled(build, tensors, file, "SatCLIP's location encoder")
-    about: dict[str, Any] = {"encoder": f"harmonics of {degrees} degrees"}
-    of = f"Sentinel-2 images (S2-100K), by SatCLIP's own code; {printable(file.name)}"
-    return written(
-        encoder, None, file=file, out=out, system="satclip", attribution=_ATTRIBUTION, of=of, more=about
-    )
+    return Imported(
+        encoder, _ATTRIBUTION, "Sentinel-2 images (S2-100K), by SatCLIP's own code", f"harmonics of {degrees} degrees"
+    )  # fmt: skip
 
 
 def _of_location(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:

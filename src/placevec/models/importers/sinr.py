@@ -13,17 +13,14 @@ from typing import Any
 from placevec.encoders.locations.encoder import LocationEncoder
 from placevec.errors import InputError, ModelError
 from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
-from placevec.io.progress import printable
 from placevec.models.importers.torchspatial import head_of
-from placevec.models.importers.writer import require_free, written
-from placevec.models.model import Model
+from placevec.models.importers.writer import Imported
 
 _ATTRIBUTION = "SINR (Cole et al. 2023), MIT license"
 
 
-def import_sinr(file: Path, out: Path, *, classes: Path | None = None) -> Model:
-    """Convert a checkpoint; ``classes`` are as in `import_locations`, by default the numbers of iNaturalist's taxa."""
-    require_free(out)
+def convert(file: Path, classes: Path | None = None) -> Imported:
+    """Read a checkpoint; ``classes`` are as in `import_locations`, by default the numbers of iNaturalist's taxa."""
     content = read_checkpoint(file)
     params = content.get("params", {}) if isinstance(content, Mapping) else {}
     if not isinstance(params, Mapping):
@@ -46,11 +43,8 @@ def import_sinr(file: Path, out: Path, *, classes: Path | None = None) -> Model:
 
     encoder = filled(build, ours, file, "SINR's location encoder")
     head = head_of(tensors, dim, classes, file, named=_taxa(params, file))
-    of = f"iNaturalist observations, by SINR's own code; {printable(file.name)}"
-    return written(
-        encoder, head, file=file, out=out, system="sinr", attribution=_ATTRIBUTION, of=of,
-        more={"encoder": "sin_cos", "classes_named": classes is not None},
-    )  # fmt: skip
+    of = "iNaturalist observations, by SINR's own code"
+    return Imported(encoder, _ATTRIBUTION, of, "sin_cos", head, classes is not None)
 
 
 def _taxa(params: Mapping[str, Any], file: Path) -> list[str] | None:

@@ -21,8 +21,7 @@ from placevec.errors import InputError, ModelError
 from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
 from placevec.io.progress import printable
 from placevec.models.heads import MAX_CLASSES, Head
-from placevec.models.importers.writer import require_free, written
-from placevec.models.model import Model
+from placevec.models.importers.writer import Imported
 
 KINDS = {
     "xyz": "xyz",
@@ -58,11 +57,8 @@ _LONGEST_NAMES = 2**24
 _ATTRIBUTION = "TorchSpatial (Wu et al. 2024), MIT license; its data products are CC BY-NC 4.0"
 
 
-def import_torchspatial(
-    file: Path, out: Path, *, classes: Path | None = None, training_points: Path | None = None
-) -> Model:
-    """Convert a checkpoint; arguments and errors as in `placevec.models.importers.import_locations`."""
-    require_free(out)
+def convert(file: Path, classes: Path | None = None, training_points: Path | None = None) -> Imported:
+    """Read a checkpoint; arguments and errors as in `placevec.models.importers.import_locations`."""
     content = read_checkpoint(file)
     params = params_of(content, file, "TorchSpatial")
     kind = _kind(params, file)
@@ -71,11 +67,14 @@ def import_torchspatial(
     encoder = encoder_of(kind, params, tensors, points, file)
     head = head_of(tensors, encoder.dim, classes, file)
     told = printable(str(params.get("dataset", "an unnamed dataset")))[:60]
-    return written(
-        encoder, head, file=file, out=out, system="torchspatial", attribution=_ATTRIBUTION,
-        of=f"{told}, by TorchSpatial's own code; {printable(file.name)}",
-        more={"encoder": params["spa_enc_type"], "classes_named": classes is not None},
-    )  # fmt: skip
+    return Imported(
+        encoder,
+        _ATTRIBUTION,
+        f"{told}, by TorchSpatial's own code",
+        params["spa_enc_type"],
+        head,
+        classes is not None,
+    )
 
 
 def params_of(content: Any, file: Path, system: str) -> Mapping[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -23,43 +22,45 @@ def require_free(out: Path) -> None:
         raise ModelError(f"{out} already exists: choose another --out")
 
 
-def written(
-    encoder: nn.Module,
-    head: Head | None,
-    *,
-    file: Path,
-    out: Path,
-    system: str,
-    attribution: str,
-    of: str,
-    more: Mapping[str, Any] | None = None,
-) -> Model:
-    """The model of an encoder and its head, saved and loaded again.
+@dataclass(frozen=True)
+class Imported:
+    """What a checkpoint holds.
 
-    Args:
+    Attributes:
         encoder: the encoder with its weights.
-        head: the head of its classes with its weights.
-        file: the checkpoint.
-        out: directory to create.
-        system: name of the system, as given by the user.
         attribution: authors and license.
         of: description of the training data.
-        more: further plain values from the checkpoint about its training.
+        called: name of the encoder in its system.
+        head: the head of its classes with its weights, if it has classes.
+        classes_named: whether the user named the classes; None for systems without.
     """
+
+    encoder: nn.Module
+    attribution: str
+    of: str
+    called: str
+    head: Head | None = None
+    classes_named: bool | None = None
+
+
+def written(found: Imported, *, file: Path, out: Path, system: str) -> Model:
+    """The model of an encoder and its head, saved in ``out`` and loaded again; ``system`` as given by the user."""
+    more = {} if found.classes_named is None else {"classes_named": found.classes_named}
+    name = printable(file.name)
     origin = {
-        "dataset": of,
-        "attribution": attribution,
+        "dataset": f"{found.of}; {name}",
+        "attribution": found.attribution,
         "imported": {
-            "file": printable(file.name), "sha256": atomic.sha256_of_file(file), "as": system, **(more or {})
+            "file": name, "sha256": atomic.sha256_of_file(file), "as": system, "encoder": found.called, **more
         },
     }  # fmt: skip
-    recipe = {"name": system, "config": {"encoder": getattr(encoder, "encoder", system)}}
+    recipe = {"name": system, "config": {"encoder": getattr(found.encoder, "encoder", system)}}
     atomic.check_writable(out, directory=True)
     Model(
-        {"location": encoder},
+        {"location": found.encoder},
         {NAME: Reading("location", SPEC)},
         recipe,
         origin,
-        heads={} if head is None else {NAME: head},
+        heads={} if found.head is None else {NAME: found.head},
     ).save(out)
     return Model.load(out)

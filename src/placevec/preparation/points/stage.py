@@ -37,7 +37,8 @@ NO_SPLIT = "in no part of the split"
 REPEATED = "duplicates of an earlier row"
 _STAGED = {
     "row": pa.int64(), "place_id": pa.string(), "lon": pa.float64(), "lat": pa.float64(), "name": pa.string(),
-    "label": pa.string(), "user": pa.string(), "date": pa.float64(), "split": pa.int8(), "image_row": pa.int32(),
+    "label": pa.string(), "user": pa.string(), "date": pa.float64(), "time": pa.float64(), "hour": pa.float64(),
+    "split": pa.int8(), "image_row": pa.int32(),
 }  # fmt: skip
 
 
@@ -211,7 +212,9 @@ def _put(
     columns |= {role: texts(rows.cells[role]) for role in ("name", "label", "user") if role in rows.cells}
     if "date" in rows.cells:
         found = dates(rows.cells["date"], what["date"])
-        columns["date"] = pa.array(found.shares)
+        columns |= {
+            "date": pa.array(found.shares), "time": pa.array(found.times), "hour": pa.array(found.hours)
+        }  # fmt: skip
         staged.dates_unreadable += count_dates(found, rows, str(source.columns.date), of_dates)
     kept = placed.copy()
     strange: NDArray[np.bool_] = np.zeros(len(rows), bool)

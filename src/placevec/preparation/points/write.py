@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.labels import LABELS, SPLITS
+from placevec.datasets.labels import LABELS, OF_DATES, SPLITS
 from placevec.datasets.layout import PLACES
 from placevec.errors import SourceError
 from placevec.geo.geoparquet import geo_of_points, wkb_points
@@ -91,10 +91,10 @@ def write_rows(
                     columns["user"] = users.of(
                         pc.if_else(keep, batch.column("user"), pa.scalar(None, pa.string()))
                     )
-                for name in ("date", "image_row"):
+                for name in (*OF_DATES, "image_row"):
                     if name in staged.columns:
                         column = batch.column(name)
-                        columns[name] = _nan_as_null(column) if name == "date" else column
+                        columns[name] = _nan_as_null(column) if name in OF_DATES else column
                 table = pa.table(columns).filter(keep)
                 if labels is None:
                     labels = stack.enter_context(_writer(stack, out / LABELS, table.schema))
@@ -127,8 +127,8 @@ def write_added_labels(
         "label": np.full(count, -1, np.int32) if decided.kind == "classes" else np.full(count, np.nan)
     }
     held |= {
-        name: np.full(count, np.nan) if name == "date" else np.full(count, -1, np.int32)
-        for name in ("user", "date", "image_row")
+        name: np.full(count, np.nan) if name in OF_DATES else np.full(count, -1, np.int32)
+        for name in ("user", *OF_DATES, "image_row")
         if name in staged.columns
     }
     sides = Sides(plan, classes=decided.kind == "classes")
@@ -139,7 +139,7 @@ def write_added_labels(
             columns, known = _labels(batch, decided, of_batch)
             keep = np.flatnonzero(used & known)
             rows = ids.rows(batch.column("place_id"))[keep]
-            columns |= {name: batch.column(name) for name in ("date", "image_row") if name in held}
+            columns |= {name: batch.column(name) for name in (*OF_DATES, "image_row") if name in held}
             if "user" in held:
                 columns["user"] = users.of(batch.column("user").take(pa.array(keep)))
             for name, values in held.items():

@@ -89,7 +89,7 @@ def build(
     more = [*told, *more]
     fields, uncovered = fields_from(config.rasters, lonlat[train])
     more += uncovered
-    encoder = with_rasters(encoder_of(config, lonlat[train], seed), fields)
+    encoder = with_rasters(encoder_of(config, lonlat[train], seed, _period(config, labels, train)), fields)
     head = _head(encoder.dim, config, labels, train)
     device = device_of(str(training.get("device", "auto")))
     sampler = _sampler(config, labels, lonlat, train, device, size=config.batch_size, seed=seed)
@@ -144,6 +144,13 @@ def _with_scales(
     return replace(config, **chosen), [note]
 
 
+def _period(config: Sphere2VecConfig, labels: Labeled, train: Ints) -> tuple[float, float] | None:
+    """First and last absolute time of the training places, as years; None if it is not read."""
+    if not config.trend or labels.times is None:
+        return None
+    return float(labels.times[train].min()), float(labels.times[train].max())
+
+
 def _tuned(
     dataset: Dataset,
     config: Sphere2VecConfig,
@@ -154,7 +161,7 @@ def _tuned(
     """The configuration that was best on validation in short trainings, and a note about them."""
     wanted, seed = seconds_of(config.tune), int(training.get("seed", 0))
     assert wanted is not None
-    own = options_in_effect(encoder_of(config, points, seed))
+    own = options_in_effect(encoder_of(replace(config, trend=False), points, seed))
     start = replace(config, **{name: own[name] for name in open_options})
     trial = {**training, "epochs": min(int(training.get("epochs", tuning.EPOCHS)), tuning.EPOCHS)}
     trial["patience"] = tuning.PATIENCE
@@ -245,7 +252,7 @@ def _sampler(
         rows, lonlat, batch_size=size, seed=seed, targets=targets, device=device,
         background=background_of(config, lonlat[rows], seed) if config.loss in WITH_BACKGROUND else None,
         classes=labels.values, max_per_class=config.balance,
-        seasons=labels.dates if config.seasons else None,
+        times=labels.moments(config.times) if config.times else None, of_year=config.times == ("season",),
     )  # fmt: skip
 
 

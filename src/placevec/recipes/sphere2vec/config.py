@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from placevec.errors import UsageError
 from placevec.options import Options, flag_of, option
-from placevec.options.choices import Variant
+from placevec.options.choices import Clock, Variant
 from placevec.options.durations import seconds_of
 from placevec.recipes.sphere2vec.csp_config import CONTRASTS, CSP_LOSSES, ContrastChoices
 
@@ -27,12 +27,14 @@ Loss = Literal[
 LOSSES = tuple(name for name in get_args(Loss) if name != "auto")
 OF_PRESENCE = ("presence", "an_full", "an_slds", "an_ssdl")
 WITH_BACKGROUND = ("presence", "an_full", "an_ssdl")
-ENCODER_OPTIONS = ("variant", "network", "hidden", "layers", "dropout", "activation", "seasons")
+ENCODER_OPTIONS = (
+    "variant", "network", "hidden", "layers", "dropout", "activation", "seasons", "months", "hours", "clock",
+)  # fmt: skip
 FEATURE_OPTIONS = (
     "scales", "r_min", "r_max", "taper_poles", "sigma", "anchors", "frequencies", "kernel_size", "degrees", "cells",
     "cell_width",
 )  # fmt: skip
-OF_ENCODER = ("encoder", "dim", *ENCODER_OPTIONS, *FEATURE_OPTIONS)
+OF_ENCODER = ("encoder", "dim", *ENCODER_OPTIONS, "trend", *FEATURE_OPTIONS)
 """Options that define the encoder, and so come from the run that ``init`` names."""
 DATASETS = ("birdsnap", "nabirds", "inat2017", "inat2018", "yfcc", "fmow")
 """Datasets with known best hyperparameters, see `placevec.recipes.sphere2vec.presets`."""
@@ -67,6 +69,18 @@ class EncoderChoices(Options):
         None, "Activation: relu, leakyrelu, gelu, sigmoid or tanh (default: depends on the encoder)"
     )
     seasons: int = option(0, "Harmonics of the time of year, if places have dates (0 disables it)", min=0)
+    months: bool = option(False, "A feature for each month of the year, if places have dates")
+    hours: int = option(
+        0, "Harmonics of the hour of the day, if dates of the places have times (0 disables it)", min=0
+    )
+    clock: Clock = option(
+        "utc",
+        "Hours for --hours: utc (times without a zone are UTC), or solar: UTC plus an hour for every 15 degrees east",
+    )
+    trend: bool = option(
+        False,
+        "A feature for the absolute time, within the period of training and constant before and after it",
+    )
     scales: int | None = option(
         None,
         "Number of scales, for multi-scale encoders (default: one per octave between --r-min and --r-max)",
@@ -104,11 +118,21 @@ class EncoderChoices(Options):
 
         super().__post_init__()
         object.__setattr__(self, "encoder", known_as(self.encoder))
+        if self.clock != "utc" and not self.hours:
+            raise UsageError("--clock sets what --hours reads: add --hours 1")
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """What is read of the time, in the order of `placevec.encoders.locations.times.LIMITS`."""
+        given = {"season": self.seasons, "month": self.months, "hour": self.hours, "time": self.trend}
+        return tuple(name for name, value in given.items() if value)
 
     def encoder_arguments(self) -> dict[str, Any]:
         """The arguments of `placevec.encoders.location`, except name, dim and the anchors of rbf."""
         named = (*ENCODER_OPTIONS, *(name for name in FEATURE_OPTIONS if name != "anchors"))
         found = {name: value for name in named if (value := getattr(self, name)) is not None}
+        if not self.hours:
+            del found["clock"]
         if "cell_width" in found:
             found["width"] = found.pop("cell_width")
         return found

@@ -113,7 +113,7 @@ def _decided(config: Sphere2VecConfig) -> Sphere2VecConfig:
     """The configuration with all defaults of the loss; UsageError for options that need labels."""
     for given, option in (
         (config.few_shot < 1, "few-shot"),
-        (bool(config.seasons), "seasons"),
+        *((bool(getattr(config, name)), name) for name in ("seasons", "months", "hours", "trend")),
     ):
         if given:
             raise UsageError(f"--{option} needs labels, but --loss {config.loss} uses none")

@@ -23,13 +23,16 @@ _ANCHORS = 200
 _STREAM = 0xA7C
 
 
-def encoder_of(config: Sphere2VecConfig, points: Floats, seed: int) -> LocationEncoder:
+def encoder_of(
+    config: Sphere2VecConfig, points: Floats, seed: int, period: tuple[float, float] | None = None
+) -> LocationEncoder:
     """A fresh encoder, or that of ``config.init`` with its weights; the anchors of rbf are training points.
 
     Args:
         config: configuration of the recipe.
         points: (N, 2) lon, lat degrees of the training points.
         seed: seed for the anchors.
+        period: first and last absolute time of training, as years, if it is read.
     """
     arguments = config.encoder_arguments()
     if config.init is not None:
@@ -40,6 +43,8 @@ def encoder_of(config: Sphere2VecConfig, points: Floats, seed: int) -> LocationE
         arguments["anchors"] = points[drawn]
     elif config.anchors is not None:
         arguments["anchors"] = config.anchors  # the encoder raises the error, with its name
+    if period is not None:
+        arguments["period"] = period
     return encoders.location(config.encoder, config.dim, **arguments)
 
 

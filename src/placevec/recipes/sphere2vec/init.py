@@ -102,4 +102,6 @@ def options_in_effect(encoder: LocationEncoder) -> dict[str, Any]:
         name: getattr(encoder.positional, name, None) if value is None else value
         for name, value in features.items()
     }
+    config["trend"] = config.pop("period", None) is not None
+    config = {"months": False, "hours": 0, "clock": "utc", **config}
     return {**config, **{_CALLED.get(name, name): value for name, value in chosen.items()}}

@@ -11,11 +11,19 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import Labeled
 from placevec.datasets.splits import Split
 from placevec.errors import DatasetError, InputError
-from placevec.geo import Floats, Ints, hold_out_blocks, spatial_blocks, to_ecef
+from placevec.geo import Floats, Ints, hold_out_blocks, spatial_blocks
+from placevec.geo.blocks import block_side_m
 from placevec.recipes.sphere2vec.config import Sphere2VecConfig
+from placevec.sources.tables.dates import known_rows
 from placevec.training.samplers.background import Background, Land, Octant, Sphere, TargetGroup
 from placevec.training.samplers.labeled import few_shot
 
+OF_TIMES = {"season": "--seasons", "month": "--months", "hour": "--hours", "time": "--trend"}
+"""What is read of the time -> its option."""
+NEEDED = (
+    "--hours needs times such as 2018-06-03T14:00, --trend dates with a year, --seasons and --months a day or a month; "
+    "datasets of earlier versions keep the season only: prepare it again"
+)
 _MIN_PLACES = 8
 """Minimum places of a validation set."""
 
@@ -31,12 +39,16 @@ def usable(
     located = np.isfinite(dataset.lonlat).all(axis=1)
     kept = located & labels.known
     lacking = {"coordinates": ~located, "label": located & ~labels.known}
-    if config.seasons:
-        if labels.dates is None:
+    if config.times:
+        found = labels.moments(config.times)
+        flags = " and ".join(OF_TIMES[name] for name in config.times)
+        if found is None:
             raise InputError(
-                "there are no dates in the dataset: prepare it with --date, or train without --seasons"
+                f"there are no dates in the dataset: prepare it with --date, or train without {flags}"
             )
-        dated = np.isfinite(labels.dates)
+        dated = known_rows(found)
+        if not dated.any():
+            raise InputError(f"no place has what {flags} needs: {NEEDED}")
         lacking["date"] = kept & ~dated
         kept &= dated
     notes = []
@@ -104,9 +116,7 @@ def _blocks(
     points = lonlat[train]
     size = config.block_m
     if size is None:
-        xyz = to_ecef(points[:, 0], points[:, 1])
-        extent = float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
-        size = float(np.clip(extent / 20.0, 1.0, 500_000.0))
+        size = block_side_m(points)
     how: dict[str, Any] = {"size_m": size, "share": config.validation_share, "buffer_m": 0.0, "seed": seed}
     kept, held = hold_out_blocks(points, **how)
     if len(kept) < 0.5 * len(train) or len(held) < min(_MIN_PLACES, len(train)):

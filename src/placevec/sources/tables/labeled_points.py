@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from placevec.geo import Floats
 from placevec.geo.antimeridian import Objects, points_within
-from placevec.geo.coordinate_names import coordinate_pairs
+from placevec.geo.coordinate_names import contradiction, coordinate_pairs
 from placevec.geo.geometry_columns import NAMES, GeometryColumn, of_cells, points_of, shapes_of
 from placevec.geo.systems import is_projected, shapes_to_degrees, to_degrees, transformer
 from placevec.sources.tables.batches import Batch
@@ -140,6 +140,10 @@ class PointTable:
                 self._notes.append(
                     f"coordinates are read from {lon} and {lat}: {' and '.join(pairs[0])} have fewer values"
                 )
+            for other in pairs:
+                columns = (numbers(texts(sample[name]))[0] for name in (lon, lat, *other))
+                if note := contradiction((lon, lat), other, *columns):
+                    self._notes.append(f"of the first rows, {note}")
             return None, {**wanted, "lon": lon, "lat": lat}
         found = next((one for name in shapes if (one := of_cells(name, sample[name])) is not None), None)
         return found, wanted

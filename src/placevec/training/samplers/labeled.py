@@ -40,7 +40,9 @@ class LabeledSampler:
         classes: (N,) class of each place, -1 if unknown; needed with ``max_per_class``.
         max_per_class: maximum number of places per class in an epoch, drawn without replacement anew every epoch, as in
             the founding BalancedSampler.
-        seasons: (N,) fraction of the year of each place, passed on as ``warp["year"]``; uniform for background points.
+        times: (N,) fraction of the year of each place, or (N, K) of which more is read, passed on as ``warp["year"]``.
+            Background points have a uniform fraction, or the times of places drawn at random.
+        of_year: whether times are fractions of the year.
         device: device of the tensors.
 
     >>> sampler = LabeledSampler([0, 1, 2], np.zeros((3, 2)), batch_size=2, seed=0, targets={"label": [5, 6, 7]})
@@ -60,7 +62,8 @@ class LabeledSampler:
         background: Background | None = None,
         classes: ArrayLike | None = None,
         max_per_class: int | None = None,
-        seasons: ArrayLike | None = None,
+        times: ArrayLike | None = None,
+        of_year: bool = True,
         device: torch.device | str = "cpu",
     ) -> None:
         self.rows = checked_rows(rows, len(lonlat))
@@ -72,14 +75,14 @@ class LabeledSampler:
         self._wanted = batch_size
         self.seed, self.background, self.device = seed, background, torch.device(device)
         self._places = {"lonlat": _table(lonlat, self.device)}
-        tables = {**(targets or {}), **({} if seasons is None else {"year": seasons})}
+        tables = {**(targets or {}), **({} if times is None else {"year": times})}
         for name, values in tables.items():
             self._places[name] = _table(np.asarray(values), self.device)
             if len(self._places[name]) != len(lonlat):
                 raise InputError(
                     f"the target {name!r} has {len(self._places[name])} entries for {len(lonlat)} places"
                 )
-        self._dated = seasons is not None
+        self._dated, self._of_year = times is not None, of_year
         self._latest: tuple[int, dict[str, Tensor]] = (-1, {})
 
     @property
@@ -136,7 +139,13 @@ class LabeledSampler:
             random = generator(self.seed, epoch, _BACKGROUND)
             tables["background"] = _table(self.background.draw(random, len(order)), self.device)
             if self._dated:
-                tables["background year"] = _table(random.random(len(order)), self.device)
+                tables["background year"] = (
+                    _table(random.random(len(order)), self.device)
+                    if self._of_year
+                    else self._places["year"][
+                        torch.from_numpy(random.choice(self.rows, len(order))).to(self.device)
+                    ]
+                )
         return tables
 
 
