@@ -22,6 +22,7 @@ ROOMS = (
     "cli",
     "core.py",
     "datasets",
+    "distributed",
     "embeddings",
     "encoders",
     "errors.py",

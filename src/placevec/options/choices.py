@@ -33,3 +33,5 @@ Rows = Literal["auto", "xyz", "tms"]
 """Direction of the rows of tiles."""
 Variant = Literal["corrected", "original"]
 """Variant of a location encoder."""
+EngineName = Literal["local", "ray"]
+"""Where the parts of a job are made: on this machine, or by workers of a Ray cluster."""
