@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from placevec.distributed.executors import Maker
@@ -14,3 +15,13 @@ def dies(content: Any, advance: Any) -> None:
 
 def to_die() -> Maker:
     return dies
+
+
+class Dying:
+    """Work of processes that die."""
+
+    def make(self, content: Any, advance: Any) -> None:
+        raise AssertionError("not in this process")
+
+    def elsewhere(self) -> Callable[[], Maker]:
+        return to_die

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ import pytest
 from placevec.datasets.dataset import Dataset
 from placevec.distributed import ray_executor
 from placevec.distributed.engine import Engine
-from placevec.distributed.executors import IN_THIS_PROCESS, Maker, Part, Processes, Work
+from placevec.distributed.executors import IN_THIS_PROCESS, Maker, Part, Processes
 from placevec.distributed.ray_executor import RETRIES, RayExecutor
 from placevec.errors import DatasetError, MissingExtraError, ModelError, PlacevecError, UsageError
 from placevec.inference.embed import embed_in_parts, inputs_of_parts
 from placevec.io.jobs import opened
 from placevec.io.progress import SILENT, Silent, no_advance
 from placevec.models.model import Model
-from tests.distributed.dying import to_die
+from tests.distributed.dying import Dying
 from tests.distributed.pretended_ray import PretendedRay
 
 PARTS = [Part(f"part-{number}", number, 2.0) for number in range(20)]
@@ -31,18 +32,27 @@ def squared(content: Any, advance: Any) -> int:
     return int(content) ** 2
 
 
-def work(make: Maker = squared) -> Work:
-    return Work(make, lambda: make)
+@dataclass
+class Working:
+    """Work that opens nothing."""
+
+    maker: Maker = squared
+
+    def make(self, content: Any, advance: Any) -> Any:
+        return self.maker(content, advance)
+
+    def elsewhere(self) -> Callable[[], Maker]:
+        return lambda: self.maker
 
 
-def run(ray: PretendedRay, of: Work | None = None, workers: int = 3) -> dict[str, Any]:
+def run(ray: PretendedRay, of: Working | None = None, workers: int = 3) -> dict[str, Any]:
     executor = RayExecutor(ray, workers, 0.0, SILENT)
-    found = [(part.name, result) for part, result in executor.run(of or work(), PARTS, no_advance)]
+    found = [(part.name, result) for part, result in executor.run(of or Working(), PARTS, no_advance)]
     assert len(found) == len(dict(found))  # each once
     return dict(found)
 
 
-ALONE = {part.name: result for part, result in IN_THIS_PROCESS.run(work(), PARTS, no_advance)}
+ALONE = {part.name: result for part, result in IN_THIS_PROCESS.run(Working(), PARTS, no_advance)}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -58,7 +68,7 @@ def test_workers_that_die_at_random_change_nothing(seed: int) -> None:
 
     ray, steps = PretendedRay(dies, seed=seed), list[float]()
     executor = RayExecutor(ray, 3, 0.0, SILENT)
-    found = executor.run(work(), PARTS, lambda steps_done=1, note=None: steps.append(steps_done))
+    found = executor.run(Working(), PARTS, lambda steps_done=1, note=None: steps.append(steps_done))
     assert {part.name: result for part, result in found} == ALONE
     assert sum(steps) == sum(part.steps for part in PARTS)
     assert executor.died == len(deaths) > 0
@@ -84,7 +94,7 @@ def test_what_would_fail_again_is_not_tried_again() -> None:
         raise DatasetError("map/1_2.tif is damaged")
 
     with pytest.raises(PlacevecError, match="is damaged"):
-        run(PretendedRay(), work(damaged))
+        run(PretendedRay(), Working(damaged))
     assert len(tried) == len(set(tried)) <= 3
 
 
@@ -97,9 +107,9 @@ def test_what_may_pass_is_tried_again() -> None:
             raise OSError(5, "Input/output error")
         return squared(content, advance)
 
-    assert run(PretendedRay(), work(moody)) == ALONE
+    assert run(PretendedRay(), Working(moody)) == ALONE
     with pytest.raises(PlacevecError, match="part-3 failed 4 times, at last because OSError"):
-        run(PretendedRay(), work(broken_disk))
+        run(PretendedRay(), Working(broken_disk))
 
 
 def broken_disk(content: Any, advance: Any) -> int:
@@ -131,7 +141,7 @@ def test_the_user_is_told_when_nothing_starts(monkeypatch: pytest.MonkeyPatch) -
         asked.append(1)
         return len(asked) < 30
 
-    list(RayExecutor(PretendedRay(waits=waits), 3, 0.0, Told()).run(work(), PARTS, no_advance))
+    list(RayExecutor(PretendedRay(waits=waits), 3, 0.0, Told()).run(Working(), PARTS, no_advance))
     assert said == ["Note: no worker has started yet: 3 of 3 CPUs and 1 of 1 GPUs of the cluster are free"]
 
 
@@ -146,7 +156,7 @@ def test_an_interruption_ends_the_workers() -> None:
     ray, made = PretendedRay(), []
     executor = RayExecutor(ray, 3, 0.0, SILENT)
     with pytest.raises(KeyboardInterrupt):
-        for part, _ in executor.run(work(), PARTS, no_advance):
+        for part, _ in executor.run(Working(), PARTS, no_advance):
             made.append(part)
             if len(made) == 5:
                 raise KeyboardInterrupt
@@ -158,7 +168,7 @@ def test_workers_stay_for_the_next_parts() -> None:
     ray = PretendedRay()
     executor = RayExecutor(ray, 2, 0.5, SILENT)
     for _ in range(3):
-        assert {part.name: found for part, found in executor.run(work(), PARTS, no_advance)} == ALONE
+        assert {part.name: found for part, found in executor.run(Working(), PARTS, no_advance)} == ALONE
     assert len(ray.actors) == 2
     assert (ray.options_given["num_cpus"], ray.options_given["num_gpus"]) == (1, 0.5)
 
@@ -192,7 +202,7 @@ def test_options_that_do_not_go_together(helsinki_dataset: Dataset, tmp_path: Pa
 
 def test_a_process_of_this_machine_that_dies_is_reported_in_one_line() -> None:
     with pytest.raises(PlacevecError, match="fewer --workers"):
-        list(Processes(2).run(Work(squared, to_die), PARTS[:2], no_advance))
+        list(Processes(2).run(Dying(), PARTS[:2], no_advance))
 
 
 @pytest.fixture

@@ -35,17 +35,20 @@ class Part:
     steps: float = 1.0
 
 
-@dataclass(frozen=True)
-class Work:
-    """How parts are made.
+class Work(Protocol):
+    """How parts are made, with what this process has open."""
 
-    Attributes:
-        here: makes a part with what this process has open.
-        elsewhere: returns a maker, once in each worker; it is sent there, so it holds paths, and opens them anew.
-    """
+    def make(self, content: Any, advance: Advance) -> Any:
+        """Make a part."""
+        ...
 
-    here: Maker
-    elsewhere: Callable[[], Maker]
+    def elsewhere(self) -> Callable[[], Maker]:
+        """What is sent to workers and called there once, for a maker: it holds paths, and opens them anew.
+
+        Raises:
+            PlacevecError: this process holds something that has no files.
+        """
+        ...
 
 
 class Executor(Protocol):
@@ -68,10 +71,10 @@ class Executor(Protocol):
 class InThisProcess:
     """Makes one part after another.
 
-    >>> def double(content, advance):
-    ...     return 2 * content
-    >>> work = Work(double, lambda: double)
-    >>> [result for _, result in InThisProcess().run(work, [Part("a", 1), Part("b", 2)], no_advance)]
+    >>> class Doubling:
+    ...     def make(self, content, advance):
+    ...         return 2 * content
+    >>> [result for _, result in InThisProcess().run(Doubling(), [Part("a", 1), Part("b", 2)], no_advance)]
     [2, 4]
     """
 
@@ -85,7 +88,7 @@ class InThisProcess:
                 done += steps
                 advance(steps, note=note)
 
-            result = work.here(part.content, counted)
+            result = work.make(part.content, counted)
             advance(part.steps - done)
             yield part, result
 
@@ -111,7 +114,7 @@ class Processes:
         # Fresh interpreters: forking a process that has threads (torch, OpenCV, Arrow) can hang.
         count, context = min(self.workers, len(parts)), get_context("spawn")
         with ProcessPoolExecutor(
-            count, mp_context=context, initializer=_keep, initargs=(work.elsewhere,)
+            count, mp_context=context, initializer=_keep, initargs=(work.elsewhere(),)
         ) as pool:
             waiting = {pool.submit(_make, part.content): part for part in parts}
             try:

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -30,6 +31,7 @@ RETRIES = 3
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 20.0
 """After so long without any worker, the user is told what the cluster has."""
+_REACH_SECONDS = 10.0
 _OBJECTS_BYTES = 200_000_000
 """Memory that Ray shares between the processes of this machine; parts do not pass through it."""
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -70,6 +72,7 @@ def on_ray(
 @contextlib.contextmanager
 def _connected(ray: Any, address: str | None, workers: int | None) -> Iterator[None]:
     """A connection to a cluster, or a cluster of this machine, in a temporary folder."""
+    _check_reachable(address)
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
     folder = None
     if address is None:
@@ -94,6 +97,19 @@ def _connected(ray: Any, address: str | None, workers: int | None) -> Iterator[N
             ray.shutdown()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_reachable(address: str | None) -> None:
+    """PlacevecError if nothing answers at host:port; Ray itself waits for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise PlacevecError(
+            f"cannot reach the Ray cluster at {address}: {error}; start one with: ray start --head"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -181,7 +197,7 @@ class RayExecutor:
         if not parts:
             return
         before = self.died
-        state = _Run(deque(parts), len(parts), self._ray.put(work.elsewhere))
+        state = _Run(deque(parts), len(parts), self._ray.put(work.elsewhere()))
         try:
             for actor in self._actors:
                 self._open(actor, state)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from placevec.core import FUSED
 from placevec.datasets.dataset import Dataset
-from placevec.distributed.executors import IN_THIS_PROCESS, Executor, Maker, Part, Work
+from placevec.distributed.executors import IN_THIS_PROCESS, Executor, Maker, Part
 from placevec.errors import DatasetError, ModelError
 from placevec.io.jobs import Job, Parts, put_array
 from placevec.io.progress import Advance, Progress
@@ -63,7 +64,7 @@ def embed_in_parts(
             else:
                 advance(len(part))
         embedding = _Embedding(model, dataset, tuple(views), batch_size, job.parts)
-        for _ in executor.run(Work(embedding.make, embedding.elsewhere), left, advance):
+        for _ in executor.run(embedding, left, advance):
             pass
     parts = [job.kept_array(name) for name in names]
     side_by_side = np.concatenate(parts) if parts else np.zeros((0, sum(dims.values())), np.float32)
@@ -96,36 +97,42 @@ class _Embedding:
         vectors = np.concatenate([found[name] for name in _dims(self.model, self.views)], axis=1)
         put_array(self.parts, asked.name, vectors)
 
-    @property
-    def elsewhere(self) -> _Opened:
-        """What a worker opens the same by; ModelError for a model without files."""
-        if self.model.path is None:
-            raise ModelError("a model that was never saved cannot be sent to other processes: save it first")
-        return _Opened(
-            portable(self.model.path), self.model.hash, self.dataset.path.absolute(), self.dataset.hash, self.views,
-            self.batch_size, self.parts.absolute(),
-        )  # fmt: skip
+    def elsewhere(self) -> Callable[[], Maker]:
+        """See `Work.elsewhere`; ModelError for a model without files."""
+        return partial(
+            _opened, Paths.of(self.model, self.dataset), self.views, self.batch_size, self.parts.absolute()
+        )
+
+
+def _opened(paths: Paths, views: tuple[str, ...], batch_size: int, parts: Parts) -> Maker:
+    """The same as `_Embedding.make` in another process; OutputError if it does not see the folder of the parts."""
+    model, dataset = paths.opened()
+    parts.check_shared()
+    return _Embedding(model, dataset, views, batch_size, parts).make
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """The same as `_Embedding` for another process: paths, and the hashes of what must lie there."""
+class Paths:
+    """A model and a dataset for processes of other machines: where they lie, and the hashes of what must lie there."""
 
     model: str
     model_hash: str
     dataset: Path
     dataset_hash: str
-    views: tuple[str, ...]
-    batch_size: int
-    parts: Parts
 
-    def __call__(self) -> Maker:
-        """Open model and dataset, for one thread.
+    @classmethod
+    def of(cls, model: Model, dataset: Dataset) -> Paths:
+        """Those of open ones; ModelError for a model without files."""
+        if model.path is None:
+            raise ModelError("a model that was never saved cannot be sent to other processes: save it first")
+        return cls(portable(model.path), model.hash, dataset.path.absolute(), dataset.hash)
+
+    def opened(self) -> tuple[Model, Dataset]:
+        """Both, for one thread.
 
         Raises:
             ModelError: there is another model, or none.
             DatasetError: there is another dataset, or none.
-            OutputError: the folder of parts is not there.
         """
         import torch
 
@@ -137,5 +144,4 @@ class _Opened:
             raise DatasetError(
                 f"{self.dataset} is another dataset here: all machines must see the same files"
             )
-        self.parts.check_shared()
-        return _Embedding(model, dataset, self.views, self.batch_size, self.parts).make
+        return model, dataset

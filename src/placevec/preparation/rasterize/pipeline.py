@@ -24,16 +24,16 @@ from placevec.datasets.layout import WORK
 from placevec.datasets.views.pois import Match, PoiTable, PoiWriter
 from placevec.datasets.views.raster import NAME as MAP
 from placevec.distributed.engine import LOCAL, Engine
-from placevec.distributed.executors import Part, Work
+from placevec.distributed.executors import Maker, Part
 from placevec.errors import InputError
 from placevec.geo import Area, Ints, check_zoom, meters_per_pixel, tile_ranges, tile_xy_to_lonlat
 from placevec.geo.polylines import Floats, Paths, gather
 from placevec.io.atomic import remove_temporaries, replacing, sha256_of_file, sha256_of_json
-from placevec.io.jobs import Job
-from placevec.io.progress import SILENT, Progress
+from placevec.io.jobs import Job, Parts
+from placevec.io.progress import SILENT, Advance, Progress
 from placevec.preparation.rasterize.coastline import Sea, close_sea
 from placevec.preparation.rasterize.mosaic import Extent, write_coverage, write_vrt
-from placevec.preparation.rasterize.shard_job import ShardJob, burn_shard, opened_there
+from placevec.preparation.rasterize.shard_job import ShardJob, burn_shard
 from placevec.preparation.rasterize.shard_parts import part_name, read_part, remove_unfinished
 from placevec.preparation.rasterize.spool import (
     SEA,
@@ -323,11 +323,10 @@ class _Burn:
         ]
         if not left:
             return shards
-        work = Work(burn_shard, partial(opened_there, self.job.parts.absolute()))
         with self.progress.task("Drawing shards", total=len(shards)) as advance:
             advance(len(shards) - len(left))
             with engine.opened(self.progress) as executor:
-                for _ in executor.run(work, left, advance):
+                for _ in executor.run(_Drawing(self.job.parts), left, advance):
                     pass
         # those of workers that died, also on other machines; whoever lives no longer has anything to write
         remove_temporaries(self.dataset / MAP, everyone=True)
@@ -383,3 +382,24 @@ class _Burn:
             nonempty_tiles=tiles[inside] if inside.any() else tiles,
             **named,
         )
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """The work of drawing shards, see `placevec.distributed.executors.Work`."""
+
+    parts: Parts
+
+    def make(self, job: ShardJob, advance: Advance) -> tuple[int, int]:
+        """Draw a shard."""
+        return burn_shard(job)
+
+    def elsewhere(self) -> Callable[[], Maker]:
+        """See `Work.elsewhere`."""
+        return partial(_opened, self.parts.absolute())
+
+
+def _opened(parts: Parts) -> Maker:
+    """`_Drawing.make` in another process; OutputError if it does not see the folder of the parts."""
+    parts.check_shared()
+    return _Drawing(parts).make

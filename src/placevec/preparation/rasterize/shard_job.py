@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from placevec.datasets.views.raster.coverage import CELL_PX, CELLS_PER_TILE
 from placevec.datasets.views.raster.shards import SHARD_PX, SHARD_TILES
-from placevec.distributed.executors import Maker
 from placevec.geo import MERCATOR_HALF, TILE_PX, Ints
 from placevec.geo.geotiff import GeoTiffWriter, compress_bits
 from placevec.io.atomic import replacing
 from placevec.io.jobs import Parts
-from placevec.io.progress import Advance, no_advance
 from placevec.preparation.rasterize.draw import Tiles, draw_shard
 from placevec.preparation.rasterize.mosaic import BLOCK_TILES, BLOCKS_PER_SHARD
 from placevec.preparation.rasterize.shard_parts import write_part
@@ -58,13 +56,7 @@ class ShardJob:
     content: tuple[bool, ...]
 
 
-def opened_there(parts: Parts) -> Maker:
-    """`burn_shard` for another process; OutputError if it does not see the folder of the parts."""
-    parts.check_shared()
-    return burn_shard
-
-
-def burn_shard(job: ShardJob, advance: Advance = no_advance) -> tuple[int, int]:
+def burn_shard(job: ShardJob) -> tuple[int, int]:
     """Draw a shard and write its files; returns its X and Y."""
     drawings = read_spool(job.spool, job.shard)
     draw_job(job, drawings)
