@@ -70,6 +70,7 @@ PAGES = (
     "docs/published-embeddings.md",
     "docs/python.md",
     "docs/robustness.md",
+    "docs/scale.md",
     "docs/serve.md",
     "docs/sphere2vec.md",
     "docs/tile-server.md",

@@ -45,6 +45,13 @@ def cluster() -> Iterator[Any]:
     made.shutdown()
 
 
+def is_alive(process: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, 0)
+        return True
+    return False
+
+
 @pytest.fixture
 def killed(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Kills of a worker at random, up to ten after any part that is finished, and of one node after the sixth."""
@@ -52,10 +59,10 @@ def killed(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def run(self: RayExecutor, *given: Any) -> Any:
         for number, found in enumerate(whole(self, *given), 1):
-            if len(kills) < 10 and chance.random() < 0.6:
-                with contextlib.suppress(ProcessLookupError):  # it is dead already
-                    os.kill(chance.choice(self.found[-2:])[1], signal.SIGKILL)
-                    kills.append(number)
+            living = [process for _, process in self.found if process not in kills and is_alive(process)]
+            if len(kills) < 10 and living and chance.random() < 0.6:
+                kills.append(chance.choice(living))
+                os.kill(kills[-1], signal.SIGKILL)
             if number == 6:
                 cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
                 cluster.workers.append(cluster.add_node(num_cpus=1, object_store_memory=_OBJECTS))
