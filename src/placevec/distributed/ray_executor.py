@@ -30,7 +30,7 @@ RETRIES = 3
 """How often a part is tried again after its worker died, or failed for a reason that may pass."""
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 20.0
-"""After so long without any worker, the user is told what the cluster has."""
+"""After so long without any worker, a note says what the cluster has."""
 _REACH_SECONDS = 10.0
 _OBJECTS_BYTES = 200_000_000
 """Memory that Ray shares between the processes of this machine; parts do not pass through it."""
