@@ -76,15 +76,18 @@ def _connected(ray: Any, address: str | None, workers: int | None) -> Iterator[N
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
     folder = None
     if address is None:
-        folder = tempfile.mkdtemp(prefix="placevec-ray-")
-        cpus = workers or len(os.sched_getaffinity(0))
+        usual = tempfile.gettempdir()  # sockets below it: their paths must be shorter than 104 bytes
+        folder = tempfile.mkdtemp(prefix="placevec-ray-", dir=usual if len(usual) < 24 else "/tmp")
+        cpus = workers or _own_cpus()
         quiet |= {
             "num_cpus": cpus, "object_store_memory": _OBJECTS_BYTES, "_temp_dir": folder,
             "_node_ip_address": "127.0.0.1",
         }  # fmt: skip
     try:
-        with _signals_kept(), _environment():
+        with _signals_kept(), _environment(), _on_loopback() if address is None else contextlib.nullcontext():
             ray.init(address=address or "local", **quiet)
+        if address is None:
+            _check_on_loopback(ray)
         with _own_lines_only():
             yield
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
@@ -99,6 +102,12 @@ def _connected(ray: Any, address: str | None, workers: int | None) -> Iterator[N
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _own_cpus() -> int:
+    """CPUs that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+
+
 def _check_reachable(address: str | None) -> None:
     """PlacevecError if nothing answers at host:port; Ray itself waits for minutes."""
     host, _, port = (address or "").rpartition(":")
@@ -110,6 +119,33 @@ def _check_reachable(address: str | None) -> None:
         raise PlacevecError(
             f"cannot reach the Ray cluster at {address}: {error}; start one with: ray start --head"
         ) from error
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Ray listens on all interfaces, for anybody, where it supports clusters; elsewhere, as on macOS, on loopback."""
+    try:
+        from ray._private import ray_constants as constants
+
+        before = constants.ENABLE_RAY_CLUSTER
+    except (ImportError, AttributeError):  # `_check_on_loopback` finds out
+        yield
+        return
+    constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
+
+
+def _check_on_loopback(ray: Any) -> None:
+    """PlacevecError if other machines can reach a cluster that was started here."""
+    found = str(ray.get_runtime_context().gcs_address)
+    if not found.startswith(("127.", "localhost:", "[::1]")):
+        raise PlacevecError(
+            f"Ray {ray.__version__} listens on {found}, where others could use it: start a cluster yourself in a safe "
+            "network, and give its --address"
+        )
 
 
 @contextlib.contextmanager
@@ -224,9 +260,9 @@ class RayExecutor:
                 while state.queue and state.idle:
                     actor, part = state.idle.pop(), state.queue.popleft()
                     state.calls[actor.make.remote(part.content)] = actor, part
-            if self.died > before:
+            if lost := self.died - before:
                 self._progress.say(
-                    f"Note: {self.died - before} workers died; what they were making was made again by others"
+                    f"Note: {lost} {'worker' if lost == 1 else 'workers'} died; what was lost was made again by others"
                 )
         finally:
             for actor, _ in state.calls.values():  # they would go on with what nobody waits for
