@@ -212,7 +212,9 @@ def test_own_labels_on_ground_that_was_trained_are_evaluated_with_a_warning(
     assert [len(found) for found in warnings] == [1, 0]
     beside = {"other": Network(trained_labels=("tags",), record={"areas": [here]}, seed=5)}
     tables = {"theirs": embeddings(corner, corner.lonlat)}
-    report = run(corner, noise(corner), tasks=[], labels=tmp_path / "labels.csv", others=beside, tables=tables)
+    report = run(
+        corner, noise(corner), tasks=[], labels=tmp_path / "labels.csv", others=beside, tables=tables
+    )
     (judged,) = report.results
     assert "theirs" in [row.name for row in judged.rows]
     assert any(note.startswith("theirs has vectors of ") for note in report.notes)
