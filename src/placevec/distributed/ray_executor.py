@@ -73,7 +73,11 @@ def on_ray(
 def _connected(ray: Any, address: str | None, workers: int | None) -> Iterator[None]:
     """A connection to a cluster, or a cluster of this machine, in a temporary folder."""
     _check_reachable(address)
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
+    quiet: dict[str, Any] = {
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "logging_level": logging.CRITICAL,
+    }
     folder = None
     if address is None:
         usual = tempfile.gettempdir()  # sockets below it: their paths must be shorter than 104 bytes
