@@ -1,7 +1,7 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
 python -m benchmarks [import|burn|entities|read|embed|tables|tiles|train|loc2vec|locations|presence|cells|precision|memory
-    |page|search|serve|where2vec|where2vec-memory ...] [--no-write]
+    |page|ray|search|serve|where2vec|where2vec-memory ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmarks import (
     page,
     precision,
     presence,
+    ray,
     read,
     search,
     serve,
@@ -55,6 +56,7 @@ ON_REQUEST = {
     "memory": memory.rows,
     "page": page.rows,
     "precision": precision.rows,
+    "ray": ray.rows,
     "search": search.rows,
     "serve": serve.rows,
     "where2vec": where2vec_step.rows,

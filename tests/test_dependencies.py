@@ -21,8 +21,8 @@ TOOLS = {"dev", "docs", "fuzz", "servers", "test"}
 """Extras for work on placevec itself; of these only what tests import can be checked."""
 BESIDE = {"tensorboard": "torch.utils.tensorboard"}
 """Packages that are used through another: the module that needs them."""
-APART = {"annoy"}
-"""Extras that have to be compiled, so that they are in no other extra, and their packages perhaps not here."""
+APART = {"annoy", "scale"}
+"""Extras that have to be compiled, or are very large, so that they are in no other extra, and perhaps not here."""
 PLUGINS = {"pytest-xdist"}
 """Found by pytest, not imported."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import shapely
 from sklearn.metrics import r2_score
 
+from placevec.distributed.ray_executor import RayExecutor
 from placevec.errors import EvaluationError, PlacevecError
 from placevec.evaluation import engine, evaluate
 from placevec.evaluation.engine import CURVE, OURS, Budget, evaluate_task
@@ -20,6 +22,8 @@ from placevec.evaluation.probes import Effort
 from placevec.evaluation.regions import regions_of
 from placevec.evaluation.splits import random_split, region_split, thinned
 from placevec.evaluation.tasks import Task
+from placevec.io.progress import SILENT
+from tests.distributed.pretended_ray import PretendedRay
 from tests.evaluation.standin import Network, Town, embeddings, town
 from tests.evaluation.test_splits import nearest_pair
 from tests.evaluation.test_splits import town as town_points
@@ -90,6 +94,24 @@ def test_a_learning_curve_rises_to_the_row_itself() -> None:
     assert "With 10% of the labels" in found.curve_sentence
     plain, *_ = measured()
     assert plain.row(OURS).score == found.row(OURS).score, "asking for a curve changes nothing else"
+
+
+@pytest.mark.parametrize("options", [{"curve": (0.5,)}, {"regions": True}])
+def test_workers_of_a_cluster_give_the_same_report(options: dict[str, Any]) -> None:
+    """Folds end in another order, and the second of each row kills its worker once. Oracle: this process alone."""
+    asked: Counter[object] = Counter()
+
+    def dies(actor: Any, method: str, given: tuple[Any, ...]) -> bool:
+        if method == "open":
+            return False
+        asked[given[0]] += 1
+        return given[0][2:] == (0, 1) and asked[given[0]] == 1
+
+    workers = RayExecutor(PretendedRay(dies, seed=3), 3, 0.0, SILENT)
+    there, here = measured(executor=workers, **options)[0], measured(**options)[0]
+    assert there.as_dict() == here.as_dict()
+    assert [row.name for row in there.rows] == [row.name for row in here.rows]
+    assert sum(asked.values()) - len(asked) == workers.died >= 3
 
 
 def test_regions_are_scored_one_by_one() -> None:

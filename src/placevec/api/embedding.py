@@ -12,7 +12,7 @@ from placevec.io import atomic
 from placevec.io.jobs import opened
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, checked_keywords
-from placevec.options.choices import StoredType
+from placevec.options.choices import EngineName, StoredType
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -29,6 +29,10 @@ def embed(
     views: str | Sequence[str] | None = None,
     dtype: StoredType = "float32",
     batch_size: Annotated[int, Limits(min=1)] = 64,
+    engine: EngineName = "local",
+    address: str | None = None,
+    workers: Annotated[int, Limits(min=1)] | None = None,
+    gpus: Annotated[float, Limits(min=0)] = 0.0,
     wait: bool = False,
     progress: Progress = SILENT,
 ) -> Embeddings | EmbeddingsOfViews:
@@ -41,6 +45,10 @@ def embed(
         views: Views to embed, separated by commas, if the model reads several (default: all that the dataset has).
         dtype: Data type in which the vectors are stored.
         batch_size: Places encoded at once.
+        engine: Where parts are embedded: in processes of this machine, or by workers of a Ray cluster (extra scale).
+        address: Address of the head of a running Ray cluster (default: a cluster of this machine, while it is needed).
+        workers: Number of processes, with one thread each (default: this one; with ray one for each CPU).
+        gpus: Number of GPUs for each worker of a Ray cluster; may be a fraction (default 0).
         wait: Wait for another process that is writing --out, instead of stopping.
         progress: Receives progress reports.
 
@@ -51,15 +59,23 @@ def embed(
         ModelError: the dataset lacks a view, or has it with another specification.
         DatasetError: no place has data in any of the views.
         OutputError: ``out`` cannot be written, or another process is writing it.
+        MissingExtraError: Ray is not installed.
+
+    With Ray, all machines must see the model, the dataset and the folder of ``out`` at the same paths. Vectors are the
+    same, bit by bit, as those of one process with one thread on the same kind of processor.
     """
     import numpy as np
 
+    from placevec.distributed.engine import Engine
     from placevec.inference.embed import embed_in_parts, inputs_of_parts
 
     if out is not None and Path(out).suffix not in (".parquet", ".geoparquet"):
         raise UsageError(
             f"vectors are written as GeoParquet: the file name must end in .parquet; got {Path(out).name}"
         )
+    chosen_engine = Engine(engine, address, workers, gpus)
+    if out is None and not chosen_engine.in_this_process:
+        raise UsageError("several workers need a file to write: give out")
     if out is not None:
         atomic.check_writable(out)
     if isinstance(dataset, str | Path) and Path(dataset).is_file():
@@ -86,7 +102,8 @@ def embed(
         return model.tables(dataset, rows, found, created=now())
     inputs = inputs_of_parts(model, dataset, chosen, batch_size)
     with opened(out, inputs, wait=wait, progress=progress) as job:
-        found = embed_in_parts(model, dataset, rows, chosen, job, batch_size, progress)
+        with chosen_engine.opened(progress) as executor:
+            found = embed_in_parts(model, dataset, rows, chosen, job, batch_size, progress, executor)
         embeddings = model.tables(dataset, rows, found, created=now())
         embeddings.save(out, dtype=dtype)
         job.finish()

@@ -20,7 +20,7 @@ from placevec.api.inputs import (
 from placevec.errors import DatasetError, UsageError
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, checked_keywords
-from placevec.options.choices import Effort, Folds, LabelKind
+from placevec.options.choices import Effort, EngineName, Folds, LabelKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +58,9 @@ def evaluate(
     budget: Effort = "full",
     allow_leaks: bool = False,
     beside: Sequence[PathLike] | Mapping[str, Model | Embeddings | PathLike] = (),
+    engine: EngineName = "local",
+    address: str | None = None,
+    workers: Annotated[int, Limits(min=1)] | None = None,
     progress: Progress = SILENT,
 ) -> Report:
     """Compare vectors with chance, coordinates, raw features and an untrained encoder.
@@ -92,12 +95,17 @@ def evaluate(
         allow_leaks: Also run tasks whose tags the model reads (marked as leaks).
         beside: Another model to compare with on the same places: a directory, `base`, or a table of vectors such as
             import-vectors writes (may be repeated).
+        engine: Where probes learn: in processes of this machine, or by workers of a Ray cluster (extra scale).
+        address: Address of the head of a running Ray cluster (default: a cluster of this machine, while it is needed).
+        workers: Number of processes, with one thread each (default: this one; with ray one for each CPU).
         progress: Receives progress reports.
 
     In Python, ``beside`` can also map names for the report to models and tables, such as ``{"the old one": model}``.
     """
+    from placevec.distributed.engine import Engine
     from placevec.evaluation.vectors import evaluate as run
 
+    where = Engine(engine, address, workers)
     if isinstance(embeddings, str | Path) and Path(embeddings).is_dir():
         if labels is None and not fine_tune:
             raise UsageError(
@@ -118,10 +126,11 @@ def evaluate(
             or learning_curve
             or fine_tune
             or mlp
+            or not where.in_this_process
         ):
             raise UsageError(
-                "cityrep brings its own labels and splits: labels, columns, kind, regions, learning_curve, mlp and "
-                "fine_tune do not apply"
+                "cityrep brings its own labels and splits: labels, columns, kind, regions, learning_curve, mlp, "
+                "fine_tune and engines do not apply"
             )
         return _on_cityrep(table, cityrep, tasks, budget, cityrep_model, progress)
     if cityrep_model is not None:
@@ -137,13 +146,14 @@ def evaluate(
             )
         raise DatasetError("the dataset of these vectors is not at its recorded path: give it with --dataset")
     models, tables = _models_and_tables(beside)
-    return run(
-        table, dataset=found, model=recorded_model(table, model), tasks=tasks, labels=labels, columns=columns,
-        kind=kind, regions=regions, learning_curve=learning_curve, schemes=schemes, mlp=mlp, fine_tune=fine_tune,
-        fine_tune_epochs=fine_tune_epochs, work=None if resume_in is None else Path(resume_in), seeds=seeds,
-        folds=folds, budget=budget, allow_leaks=allow_leaks, progress=progress, views=_single(embeddings, table),
-        others=models, tables=tables,
-    )  # fmt: skip
+    with where.opened(progress) as executor:
+        return run(
+            table, dataset=found, model=recorded_model(table, model), tasks=tasks, labels=labels, columns=columns,
+            kind=kind, regions=regions, learning_curve=learning_curve, schemes=schemes, mlp=mlp, fine_tune=fine_tune,
+            fine_tune_epochs=fine_tune_epochs, work=None if resume_in is None else Path(resume_in), seeds=seeds,
+            folds=folds, budget=budget, allow_leaks=allow_leaks, progress=progress, views=_single(embeddings, table),
+            others=models, tables=tables, executor=executor,
+        )  # fmt: skip
 
 
 def _embedded(

@@ -185,6 +185,13 @@ def _service() -> None:
         raise PlacevecError("the installed versions of FastAPI, uvicorn and pydantic are incompatible")
 
 
+def _cluster() -> None:
+    import ray
+
+    if not callable(ray.init) or not hasattr(ray, "exceptions"):
+        raise PlacevecError(f"ray {ray.__version__} has no init")
+
+
 USES = (
     Use("annoy", "Annoy indexes: --backend annoy (compiled when it is installed)", ("annoy",), _annoy),
     Use("app", "the live app: explore --app", ("streamlit", "uvicorn", "umap-learn"), _app),
@@ -202,6 +209,7 @@ USES = (
     Use("onnx", "encoders as ONNX: export --onnx", ("onnx", "onnxscript", "onnxruntime"), _onnx),
     Use("postgis", "export to a database: export --to", ("psycopg",), _database),
     Use("serve", "the service: serve", ("fastapi", "uvicorn", "pydantic"), _service),
+    Use("scale", "several machines: --engine ray", ("ray",), _cluster),
     Use("search", "faiss indexes: --backend hnsw, ivf", ("faiss-cpu",), _faiss),
     Use(
         "text",

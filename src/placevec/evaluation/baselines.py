@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,12 +14,14 @@ from numpy.typing import NDArray
 from placevec.core import ROW_MISSING, Look
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.registry import known_rows, reader_of
+from placevec.distributed.executors import IN_THIS_PROCESS, Executor, Maker, Part
 from placevec.evaluation.compare import BESIDE
 from placevec.evaluation.engine import OURS, Variants
 from placevec.evaluation.probes import Features, standardized
 from placevec.evaluation.splits import local_plane
 from placevec.geo import Ints
-from placevec.io.progress import SILENT, Progress
+from placevec.inference.embed import EMBED_PART, Paths
+from placevec.io.progress import SILENT, Advance, Progress
 from placevec.models.model import Model
 
 COORDINATES = "coordinates"
@@ -52,6 +57,7 @@ def baselines(
     *,
     view: str | None = None,
     seeds: Sequence[int] = (0, 1, 2),
+    executor: Executor = IN_THIS_PROCESS,
     progress: Progress = SILENT,
 ) -> dict[str, Variants]:
     """Feature sets of the places at ``rows`` that need no training.
@@ -63,6 +69,7 @@ def baselines(
         rows: (n,) places, all with coordinates.
         view: of the untrained encoder's vectors, see `Model.default_view`.
         seeds: of the untrained encoders, one variant each.
+        executor: where these encode.
         progress: where to report.
 
     Returns:
@@ -88,15 +95,58 @@ def baselines(
     if color is not None:
         found[MEAN_COLOR] = (color,)
     if model is not None:
-        found[UNTRAINED] = tuple(
-            with_missing(
-                model.untrained(seed).vectors(
-                    dataset, rows, view=view, label=f"Untrained encoder {seed}", progress=progress
-                )
-            )
-            for seed in seeds
-        )
+        found[UNTRAINED] = _untrained(model, dataset, rows, view, seeds, executor, progress)
     return found
+
+
+class _Asked(NamedTuple):
+    """Places to embed by an untrained encoder."""
+
+    seed: int
+    rows: Ints
+
+
+def _untrained(
+    model: Model, dataset: Dataset, rows: Ints, view: str | None, seeds: Sequence[int], executor: Executor,
+    progress: Progress,
+) -> Variants:  # fmt: skip
+    """(n, dim) vectors of untrained encoders, one variant a seed."""
+    parts = [
+        Part(f"untrained encoder {seed}, places from {start}", _Asked(seed, some), len(some))
+        for seed in seeds
+        for start in range(0, len(rows), EMBED_PART)
+        for some in (rows[start : start + EMBED_PART],)
+    ]
+    vectors: dict[int, list[tuple[int, Features]]] = {seed: [] for seed in seeds}
+    with progress.task("Untrained encoders", total=len(rows) * len(seeds)) as advance:
+        for part, found in executor.run(_Encoding(model, dataset, view), parts, advance):
+            vectors[part.content.seed].append((int(part.content.rows[0]), found))
+    return tuple(
+        with_missing(np.concatenate([some for _, some in sorted(vectors[seed], key=lambda one: one[0])]))
+        for seed in seeds
+    )
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """The work of untrained encoders, see `placevec.distributed.executors.Work`."""
+
+    model: Model
+    dataset: Dataset
+    view: str | None
+
+    def make(self, asked: _Asked, advance: Advance) -> NDArray[np.float32]:
+        """(n, dim) vectors of some places."""
+        return self.model.untrained(asked.seed).vectors(self.dataset, asked.rows, view=self.view)
+
+    def elsewhere(self) -> Callable[[], Maker]:
+        """See `Work.elsewhere`; ModelError for a model without files."""
+        return partial(_opened, Paths.of(self.model, self.dataset), self.view)
+
+
+def _opened(paths: Paths, view: str | None) -> Maker:
+    """`_Encoding.make` in another process."""
+    return _Encoding(*paths.opened(), view).make
 
 
 def with_missing(values: Features) -> Features:

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from placevec.distributed.executors import IN_THIS_PROCESS, Executor, Maker, Part
 from placevec.errors import EvaluationError
 from placevec.evaluation.bootstrap import Resampling, Score, scale_of
 from placevec.evaluation.compare import compare
@@ -125,6 +126,7 @@ def evaluate_task(
     curve: Sequence[float] = (),
     positions: Sequence[str] = (),
     learners: Mapping[str, Learner] | None = None,
+    executor: Executor = IN_THIS_PROCESS,
     progress: Progress = SILENT,
 ) -> Result:
     """Every feature set by every probe on spatial folds, then the best of each compared.
@@ -144,7 +146,8 @@ def evaluate_task(
         scheme: ``random`` folds take no heed of regions, blocks or buffers, which only serve the intervals.
         curve: shares of the labels, below 1, that rows are also evaluated with (`CURVE`).
         positions: rows of (n, 2) meters that say where places lie, which take the best of `POSITION_PROBES`.
-        learners: further rows, which learn in their own way.
+        learners: further rows, which learn in their own way, in this process.
+        executor: where probes learn.
         progress: where to report.
 
     Raises:
@@ -174,7 +177,8 @@ def evaluate_task(
         blocks = Blocks(both.reshape(-1).astype(np.int64), blocks.size_m)
     found = evaluate_splits(
         task, features, splits, blocks, inner, pairs=pairs, buffer_m=buffer_m, budget=budget, lonlat=lonlat,
-        regions=names, curve=curve, positions=positions, learners=learners, progress=progress,
+        regions=names, curve=curve, positions=positions, learners=learners, executor=executor,
+        progress=progress,
     )  # fmt: skip
     return replace(found, label_range_m=reach, scheme=scheme)
 
@@ -194,6 +198,7 @@ def evaluate_splits(
     curve: Sequence[float] = (),
     positions: Sequence[str] = (),
     learners: Mapping[str, Learner] | None = None,
+    executor: Executor = IN_THIS_PROCESS,
     progress: Progress = SILENT,
 ) -> Result:
     """As `evaluate_task`, on splits of any making.
@@ -205,6 +210,7 @@ def evaluate_splits(
         lonlat: (n, 2) degrees of the places, from which wider blocks and correlation ranges are made.
         regions: name of the region that each fold of a split leaves out, where folds are regions.
         curve: shares of the labels that rows are also evaluated with.
+        executor: as in `evaluate_task`; only this process takes features that are functions.
     """
     _check_rows(task, features)
     whole = splits
@@ -218,7 +224,7 @@ def evaluate_splits(
     }
     rows: dict[str, Row] = {}
     points: dict[float, dict[str, Score]] = {}
-    notes: list[str] = []
+    noted: dict[str, list[str]] = {}
     tested = [split.tested_in(len(task)) for split in splits]
     seen: NDArray[np.bool_] = np.asarray(
         (np.stack(tested) >= 0).any(axis=0)
@@ -228,20 +234,19 @@ def evaluate_splits(
         side_m=blocks.size_m,
     )  # fmt: skip
     over.block = _spread(over.block, seen)
+    predicting = Predicting(task, variants, inner, {1.0: splits, **fewer}, tuple(positions), budget.effort)
     with progress.task(f"Evaluating {task.name}", total=total * len(variants)) as advance, one_thread():
-        for name, sets in variants.items():
-            probes = (
-                CHANCE[task.kind] if name == CHANCE_ROW else _probes(task, name in positions, budget.effort)
-            )
-            predictions, dim, told = _predictions(
-                task, sets, inner, splits, probes, budget.effort, advance, name
-            )
-            rows[name] = _best_row(task, name, dim, predictions, over, tested)
-            notes += _probe_notes(name, told[rows[name].probe], splits)
-            rows[name].by_region = _by_region(task, predictions[rows[name].probe], whole[0], regions)
-            for share, some in fewer.items():
-                given, *_ = _predictions(task, sets, inner, some, probes, budget.effort, advance, name)
-                points.setdefault(share, {})[name] = _best_row(task, name, dim, given, over, tested).score
+        for name, share, given, dim, told in predicting.all_rows(executor, advance):
+            row = _best_row(task, name, dim, given, over, tested)
+            if share < 1.0:
+                points.setdefault(share, {})[name] = row.score
+                continue
+            rows[name] = row
+            noted[name] = _probe_notes(name, told[row.probe], splits)
+            row.by_region = _by_region(task, given[row.probe], whole[0], regions)
+    rows = {name: rows[name] for name in variants}
+    points = {share: {name: points[share][name] for name in variants} for share in fewer}
+    notes = [note for name in variants for note in noted[name]]
     for name, learner in learners.items():
         with progress.task(f"{name[:1].upper()}{name[1:]}: {task.name}", total=total) as advance:
             for share, some in {1.0: splits, **fewer}.items():
@@ -414,6 +419,130 @@ def _region_notes(task: Task, split: Split, regions: Sequence[str]) -> list[str]
     return [f"every fold leaves one region out (number of places): {held}"]
 
 
+class _Fit(NamedTuple):
+    """What is predicted at once: a row, with a share of the labels, on one fold of one shuffling."""
+
+    row: str
+    share: float
+    seed: int
+    fold: int
+
+
+_Predicted = tuple[dict[str, Array], dict[str, list[str]], int]
+"""(probe -> (m, outputs) scores of the tested places; probe -> notes; length of a feature)."""
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """Everything that predictions depend on; can be sent to other processes if no features are functions.
+
+    Attributes:
+        task: the labels.
+        variants: row -> its features.
+        inner: (n,) groups that stay whole where settings are chosen.
+        splits: share of the labels -> one split a shuffling.
+        positions: rows that say where places lie.
+        effort: of the probes.
+    """
+
+    task: Task
+    variants: Mapping[str, Sequence[Features | FeaturesOfFold]]
+    inner: NDArray[np.int64]
+    splits: Mapping[float, Sequence[Split]]
+    positions: tuple[str, ...]
+    effort: Effort
+
+    def all_rows(
+        self, executor: Executor, advance: Advance
+    ) -> Iterator[tuple[str, float, dict[str, list[Array]], int, dict[str, list[str]]]]:
+        """Every row by every share of the labels, as soon as it is complete.
+
+        Yields:
+            Row, share, probe -> one (n, outputs) a shuffling (NaN where a place was not tested), length of a feature,
+            probe -> notes.
+        """
+        parts, waiting = [], dict[tuple[str, float], dict[tuple[int, int], _Predicted]]()
+        for row in self.variants:
+            for share, splits in self.splits.items():
+                waiting[row, share] = {}
+                for seed, split in enumerate(splits):
+                    if self._source(row, share, seed) != seed:
+                        advance(len(split.folds), note=row)
+                        continue
+                    for fold in range(len(split.folds)):
+                        name = f"{self.task.name}: {row}, fold {fold + 1} of shuffling {seed + 1}"
+                        parts.append(Part(name, _Fit(row, share, seed, fold)))
+        count = {key: sum(part.content[:2] == key for part in parts) for key in waiting}
+        for part, found in executor.run(self, parts, advance):
+            row, share, seed, fold = part.content
+            waiting[row, share][seed, fold] = found
+            if len(waiting[row, share]) == count[row, share]:
+                yield row, share, *self._joined(row, share, waiting.pop((row, share)))
+
+    def elsewhere(self) -> Callable[[], Maker]:
+        """See `Work.elsewhere`; features are sent as they are."""
+        return partial(_there, self)
+
+    def make(self, asked: _Fit, advance: Advance) -> _Predicted:
+        """Learn from the fold's training places by every probe, and predict its tested places."""
+        fold, variants = self.splits[asked.share][asked.seed].folds[asked.fold], self.variants[asked.row]
+        variant = variants[asked.seed % len(variants)]
+        features = variant(asked.fold) if callable(variant) else variant
+        task = self.task
+        training = Training(
+            task.kind, features[fold.train], task.target[fold.train], task.outputs, self.inner[fold.train], asked.seed
+        )  # fmt: skip
+        scores: dict[str, Array] = {}
+        notes: dict[str, list[str]] = {}
+        for probe, learn in self._probes_of(asked.row).items():
+            scores[probe] = learn(training, features[fold.test], self.effort)
+            notes[probe] = list(training.notes)
+            training.notes.clear()
+        advance(1, note=asked.row)
+        return scores, notes, int(features.shape[1])
+
+    def _probes_of(self, row: str) -> Mapping[str, Probe]:
+        if row == CHANCE_ROW:
+            return CHANCE[self.task.kind]
+        return _probes(self.task, row in self.positions, self.effort)
+
+    def _source(self, row: str, share: float, seed: int) -> int:
+        """The shuffling whose predictions are those of this one: itself, or the first if nothing differs."""
+        splits = self.splits[share]
+        return 0 if len(self.variants[row]) == 1 and splits[seed] is splits[0] else seed
+
+    def _joined(
+        self, row: str, share: float, found: Mapping[tuple[int, int], _Predicted]
+    ) -> tuple[dict[str, list[Array]], int, dict[str, list[str]]]:
+        """The folds of a row as one array a shuffling."""
+        splits, dim = self.splits[share], 0
+        predictions: dict[str, list[Array]] = {probe: [] for probe in self._probes_of(row)}
+        notes: dict[str, list[str]] = {probe: [] for probe in predictions}
+        for seed, split in enumerate(splits):
+            if self._source(row, share, seed) != seed:
+                for some in predictions.values():
+                    some.append(some[0])
+                continue
+            for probe, some in predictions.items():
+                scores = np.full((len(self.task), self.task.outputs), np.nan)
+                for number, fold in enumerate(split.folds):
+                    of_fold, told, dim = found[seed, number]
+                    scores[fold.test] = of_fold[probe]
+                    notes[probe] += told[probe]
+                some.append(scores)
+        return predictions, dim, notes
+
+
+def _there(predicting: Predicting) -> Maker:
+    """`Predicting.make` in another process, on one thread."""
+
+    def make(asked: _Fit, advance: Advance) -> _Predicted:
+        with one_thread():
+            return predicting.make(asked, advance)
+
+    return make
+
+
 def _probes(task: Task, position: bool, effort: Effort) -> Mapping[str, Probe]:
     if task.kind == "retrieval":
         return RETRIEVAL
@@ -442,44 +571,6 @@ def _probe_notes(name: str, told: Sequence[str], splits: Sequence[Split]) -> lis
     total = sum(len(split.folds) for split in splits)
     often = [(told.count(one), one) for one in dict.fromkeys(told)]
     return [f"{name}: {one} ({many} of {total} folds)" for many, one in often if 2 * many > total]
-
-
-def _predictions(
-    task: Task,
-    variants: Sequence[Features | FeaturesOfFold],
-    inner: NDArray[np.int64],
-    splits: Sequence[Split],
-    probes: Mapping[str, Probe],
-    effort: Effort,
-    advance: Advance,
-    name: str,
-) -> tuple[dict[str, list[Array]], int, dict[str, list[str]]]:
-    """(probe -> one (n, outputs) a shuffling, NaN where a place was not tested; length of a feature; notes)."""
-    found: dict[str, list[Array]] = {probe: [] for probe in probes}
-    notes: dict[str, list[str]] = {probe: [] for probe in probes}
-    dim = 0
-    for seed, split in enumerate(splits):
-        if seed and len(variants) == 1 and split is splits[0]:
-            for probe in probes:
-                found[probe].append(found[probe][0])
-            advance(len(split.folds), note=name)
-            continue
-        variant = variants[seed % len(variants)]
-        scores = {probe: np.full((len(task), task.outputs), np.nan) for probe in probes}
-        for number, fold in enumerate(split.folds):
-            features = variant(number) if callable(variant) else variant
-            dim = int(features.shape[1])
-            training = Training(
-                task.kind, features[fold.train], task.target[fold.train], task.outputs, inner[fold.train], seed
-            )  # fmt: skip
-            for probe, learn in probes.items():
-                scores[probe][fold.test] = learn(training, features[fold.test], effort)
-                notes[probe] += training.notes
-                training.notes.clear()
-            advance(1, note=name)
-        for probe in probes:
-            found[probe].append(scores[probe])
-    return found, dim, notes
 
 
 def _best_row(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.splits import Split, read_split
+from placevec.distributed.executors import IN_THIS_PROCESS, Executor
 from placevec.embeddings import Embeddings
 from placevec.embeddings.matching import match_by_id, match_by_location
 from placevec.errors import AreaError, EvaluationError, InputError, UsageError
@@ -100,6 +101,7 @@ def evaluate(
     others: Mapping[str, Model] | None = None,
     views: Mapping[str, Embeddings] | None = None,
     tables: Mapping[str, Embeddings] | None = None,
+    executor: Executor = IN_THIS_PROCESS,
     progress: Progress = SILENT,
 ) -> Report:
     """`placevec.evaluate` of vectors, a dataset and models that are open already.
@@ -116,6 +118,7 @@ def evaluate(
         others: further models by the name of their row, on the same places and folds.
         views: vectors of the same model in single views by name, each a row of its own.
         tables: vectors of others by the name of their row, joined by place.
+        executor: where probes learn.
 
     The other arguments are those of `placevec.evaluate`.
 
@@ -149,7 +152,9 @@ def evaluate(
         except EvaluationError as error:
             skipped.append(str(error))
     free_rows, basis = _rows_without_labels(places, model)
-    features = _Features(places, model, [*(item.task.rows for item in ready), free_rows], seeds, progress)
+    features = _Features(
+        places, model, [*(item.task.rows for item in ready), free_rows], seeds, executor, progress
+    )
     features.add(others, progress)
     alone = features.add_views(places, views or {})
     joined = features.add_tables(places, tables or {})
@@ -184,7 +189,8 @@ def evaluate(
                 evaluate_task, item.task, shown, dataset.lonlat[item.task.rows], pairs=pairs, buffer_m=buffer_m,
                 folds=folds, seeds=seeds, budget=spend, curve=CURVE if learning_curve or fine_tune else (),
                 positions=(COORDINATES,), learners=learners,
-                regions=None if region is None else region[item.task.rows].astype(str), progress=progress,
+                regions=None if region is None else region[item.task.rows].astype(str),
+                executor=executor, progress=progress,
             )  # fmt: skip
             try:
                 found = _on_all(how, schemes)
@@ -333,14 +339,26 @@ class _Features:
     """Every row of the tables for the places that any task or measure looks at, made once."""
 
     def __init__(
-        self, places: _Places, model: Model | None, wanted: list[Ints], seeds: int, progress: Progress
+        self,
+        places: _Places,
+        model: Model | None,
+        wanted: list[Ints],
+        seeds: int,
+        executor: Executor,
+        progress: Progress,
     ) -> None:
         self.rows: Ints = np.unique(np.concatenate(wanted))
         self.dataset = places.dataset
         ours: NDArray[np.float32] = places.emb.vectors[places.row_of_vector[self.rows]]
         self.view = places.emb.view
         others = baselines(
-            places.dataset, model, self.rows, view=self.view, seeds=range(seeds), progress=progress
+            places.dataset,
+            model,
+            self.rows,
+            view=self.view,
+            seeds=range(seeds),
+            executor=executor,
+            progress=progress,
         )
         self.sets: dict[str, Variants] = {OURS: (ours,), **others}
         if COVERAGE in others:

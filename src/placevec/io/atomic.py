@@ -280,14 +280,16 @@ def write_csv(target: str | os.PathLike[str], header: Sequence[str], rows: Itera
         writer.writerows([safe(cell) for cell in row] for row in rows)
 
 
-def remove_temporaries(folder: str | os.PathLike[str], *, of: str | None = None) -> None:
+def remove_temporaries(
+    folder: str | os.PathLike[str], *, of: str | None = None, everyone: bool = False
+) -> None:
     """Remove the temporary files of killed processes in ``folder``: all, or those of one file.
 
-    What a process that lives is writing stays.
+    What a process that lives is writing stays, unless ``everyone`` is known to have ended, also on other machines.
     """
     for path in Path(folder).glob(f"{TEMPORARY_PREFIX}*"):
         found = _TEMPORARY.fullmatch(path.name)
-        if found is None or of not in (None, found[4]) or _is_written(path, found):
+        if found is None or of not in (None, found[4]) or (not everyone and _is_written(path, found)):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -77,6 +77,36 @@ class Parts:
             )
         return found
 
+    def absolute(self) -> Parts:
+        """The same for a process with another working directory."""
+        return Parts(self.folder.absolute(), self.key)
+
+    def check_shared(self) -> None:
+        """OutputError unless this is the folder of the job for this process too, which may be of another machine."""
+        if atomic.sha256_of_json(inputs_of(self.folder))[:16] != self.key:
+            raise OutputError(
+                f"{self.folder} of the unfinished work is not here: the output must lie on a disk that all machines share"
+            )
+
+
+def put_array(parts: Parts, name: str, values: NDArray[Any]) -> None:
+    """Store an array of numbers."""
+    import numpy as np
+
+    content = io.BytesIO()
+    np.save(content, values, allow_pickle=False)
+    parts.put(name, content.getvalue())
+
+
+def array_of(content: bytes) -> NDArray[Any] | None:
+    """The array that `put_array` stored; None for anything else. Pickles are never read."""
+    import numpy as np
+
+    with contextlib.suppress(ValueError, EOFError):
+        found: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
+        return found
+    return None
+
 
 class Job:
     """The unfinished work on an output that this process has locked; see `opened`.
@@ -135,20 +165,21 @@ class Job:
 
     def put_array(self, name: str, values: NDArray[Any]) -> None:
         """Store an array of numbers."""
-        import numpy as np
-
-        content = io.BytesIO()
-        np.save(content, values, allow_pickle=False)
-        self.put(name, content.getvalue())
+        put_array(self.parts, name, values)
 
     def get_array(self, name: str) -> NDArray[Any] | None:
-        """A stored array, or None; pickles are never read."""
-        import numpy as np
-
+        """A stored array, or None."""
         found = self.get(name)
-        with contextlib.suppress(ValueError, EOFError):
-            return None if found is None else np.load(io.BytesIO(found), allow_pickle=False)
-        return None
+        return None if found is None else array_of(found)
+
+    def kept_array(self, name: str) -> NDArray[Any]:
+        """An array that was complete; OutputError if it no longer is."""
+        found = array_of(self.parts.kept(name))
+        if found is None:
+            raise OutputError(
+                f"{self.work / name} holds no array: remove {self.work} and run the same command again"
+            )
+        return found
 
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:

@@ -60,6 +60,15 @@ def shipped(path: str | Path) -> Path:
     return SHIPPED / own if str(path) in MODELS and not own.exists() else own
 
 
+def portable(path: Path) -> str:
+    """How another machine finds a model directory: the name of an included model, or else the absolute path.
+
+    >>> portable(SHIPPED / "base"), portable(Path("/shared/runs/malta"))
+    ('base', '/shared/runs/malta')
+    """
+    return path.name if path.parent == SHIPPED else str(path.absolute())
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """The validated configuration of a model directory; ModelError says what is wrong."""
     if not path.exists():

@@ -35,3 +35,5 @@ Clock = Literal["utc", "solar"]
 """Hours of the day: in UTC, or mean solar time."""
 Variant = Literal["corrected", "original"]
 """Variant of a location encoder."""
+EngineName = Literal["local", "ray"]
+"""Where the parts of a job are made: on this machine, or by workers of a Ray cluster."""

@@ -28,7 +28,7 @@ def prepare(out: Path, options: MapOptions, *, created: str, progress: Progress)
             dataset,
             osm=options.osm,
             osm_name=options.osm_name,
-            workers=options.workers,
+            engine=options.chosen_engine,
             created=created,
             progress=progress,
         )
@@ -55,11 +55,11 @@ def _of_source(
             threshold=options.threshold, background=options.background,
             require_all_layers=options.require_all_layers, keep_gray=options.keep_gray, scheme=options.scheme,
             spacing_m=options.spacing,
-            places=options.places, all_places=options.all_tiles, size_m=options.size_m, workers=options.workers,
+            places=options.places, all_places=options.all_tiles, size_m=options.size_m, workers=options.workers or 1,
             created=created, progress=progress,
         )  # fmt: skip
     return extracts.prepare(
         out, osm=options.osm, osm_name=options.osm_name, area=area, zoom=zoom,
         layers=options.layers, spacing_m=options.spacing, places=options.places, all_places=options.all_tiles,
-        size_m=options.size_m, workers=options.workers, created=created, progress=progress,
+        size_m=options.size_m, engine=options.chosen_engine, created=created, progress=progress,
     )  # fmt: skip

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from placevec.errors import UsageError
 from placevec.options import Options, flag_of, option, options_of
-from placevec.options.choices import Rows
+from placevec.options.choices import EngineName, Rows
 
 if TYPE_CHECKING:
+    from placevec.distributed.engine import Engine
     from placevec.geo import Area
 
 ZOOM = 17
 """Default zoom of the stored pixels: 0.5 to 1.2 m."""
+ENGINE = "Engine"
 _TILES = ("tile_folder", "mbtiles", "tiles", "server_ip")
 _EDGES = ("min_lon", "min_lat", "max_lon", "max_lat")
 
@@ -187,7 +189,22 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
     GROUP: ClassVar[str] = "Map"
 
     zoom: int | None = option(None, "Zoom at which the map is stored (default 17, or that of the tiles)")
-    workers: int = option(1, "Number of processes that draw the map", min=1)
+    engine: EngineName = option(
+        "local",
+        "Where an extract is drawn: by processes on this machine, or by the workers of a Ray cluster (extra scale)",
+        group=ENGINE,
+    )
+    address: str | None = option(
+        None,
+        "Address of the head node of a running Ray cluster (default: a temporary cluster on this machine)",
+        group=ENGINE,
+    )
+    workers: int | None = option(
+        None,
+        "Number of processes that draw the map (default: only this one; with ray, one per CPU)",
+        group=ENGINE,
+        min=1,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -205,6 +222,9 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
             self._refuse(TileServerOptions, "applies to tile servers: it needs --tiles or --server-ip")
         if source not in ("tile_folder", "mbtiles"):
             self._refuse(TileFolderOptions, "applies to existing tiles: it needs --tile-folder or --mbtiles")
+        if not extracts and self.engine != "local":
+            raise UsageError("--engine ray applies to drawing an extract: it needs --osm or --osm-name")
+        _ = self.chosen_engine
         if source != "osm" and self.layers is not None:
             raise UsageError("--layers applies to drawing an OpenStreetMap extract, not to tiles")
         if self.tiles is not None and self._named("server_port", "server_path"):
@@ -213,6 +233,13 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
             )
         if source in ("tiles", "server_ip"):
             self._check_samples()
+
+    @property
+    def chosen_engine(self) -> Engine:
+        """Where an extract is drawn; UsageError for options that do not go together."""
+        from placevec.distributed.engine import Engine
+
+        return Engine(self.engine, self.address, self.workers)
 
     @property
     def of_tiles(self) -> bool:

@@ -19,6 +19,7 @@ from placevec.datasets.views.raster import KIND as RASTER
 from placevec.datasets.views.raster import NAME as MAP
 from placevec.datasets.views.raster.coverage import Coverage
 from placevec.datasets.writer import begun, write_dataset
+from placevec.distributed.engine import Engine
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
     TILE_PX,
@@ -65,7 +66,7 @@ def prepare(
     places: str | Path | None,
     all_places: bool,
     size_m: float | None,
-    workers: int,
+    engine: Engine,
     created: str,
     progress: Progress,
 ) -> Dataset:
@@ -92,7 +93,7 @@ def prepare(
     assert area is not None
     check_count(area, zoom, spacing_m)
     drawing = _Drawing(
-        extract, header.timestamp, atomic.sha256_of_file(extract.path), area, zoom, table, landuse, workers
+        extract, header.timestamp, atomic.sha256_of_file(extract.path), area, zoom, table, landuse, engine
     )
     parts = {MAP_PART: drawing.made()}
     if there is not None and given_by_dataset:
@@ -166,7 +167,7 @@ class _Drawing:
     zoom: int
     table: LayerTable
     landuse: LayerTable
-    workers: int
+    engine: Engine
 
     def made(self) -> Made:
         """The provenance of the map."""
@@ -177,7 +178,7 @@ class _Drawing:
         """Draw it into a folder."""
         return burn_extract(
             self.extract.path, folder, area=self.area, zoom=self.zoom, table=self.table,
-            labels={"landuse": self.landuse}, workers=self.workers, progress=progress,
+            labels={"landuse": self.landuse}, engine=self.engine, progress=progress,
         )  # fmt: skip
 
     def source(self) -> dict[str, Any]:
@@ -301,7 +302,7 @@ def _with_content(
 
 def _files(out: Path) -> list[str]:
     """All files of the map view, relative to the dataset: those that opening it checks."""
-    shards = sorted(path.relative_to(out).as_posix() for path in (out / MAP).glob("*.tif"))
+    shards = sorted(path.relative_to(out).as_posix() for path in (out / MAP).glob("[0-9]*.tif"))
     return ["map.vrt", MAP_COVERAGE, "landuse_coverage.tif", POIS, *shards]
 
 

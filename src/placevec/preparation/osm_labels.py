@@ -12,6 +12,7 @@ import numpy as np
 
 from placevec.datasets.additions import MAP_LABELS_PART, MAP_PART, Joining, Made, add, is_made, made, settled
 from placevec.datasets.dataset import Dataset
+from placevec.distributed.engine import Engine
 from placevec.errors import AreaError
 from placevec.geo import Area
 from placevec.io import atomic
@@ -32,7 +33,7 @@ def add_labels(
     *,
     osm: str | Path | None,
     osm_name: str | None,
-    workers: int,
+    engine: Engine,
     created: str,
     progress: Progress,
 ) -> Dataset:
@@ -55,9 +56,7 @@ def add_labels(
     def write(folder: Path) -> Joining:
         # Land use is drawn as if it were the map, in a separate folder, with the same code.
         burnt = folder / _BURNT
-        burn_extract(
-            extract.path, burnt, area=area, zoom=zoom, table=table, workers=workers, progress=progress
-        )
+        burn_extract(extract.path, burnt, area=area, zoom=zoom, table=table, engine=engine, progress=progress)
         for name, drawn in ((LANDUSE, "map_coverage.tif"), (POIS, POIS)):
             with atomic.replacing(folder / name) as temporary:
                 shutil.copyfile(burnt / drawn, temporary)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,20 @@ from rasterio.windows import Window
 
 from placevec.datasets.views.pois import read_pois
 from placevec.datasets.views.raster.shards import SHARD_PX, read_shard_table
-from placevec.errors import InputError, PlacevecError, SourceError
+from placevec.distributed.engine import Engine
+from placevec.distributed.executors import Executor
+from placevec.distributed.ray_executor import RayExecutor
+from placevec.errors import InputError, SourceError
 from placevec.geo import Area, lonlat_to_tile_xy, offset, tile_ranges, tile_xy_to_lonlat, tiles_of_area
 from placevec.geo.geotiff import ATTRIBUTION
+from placevec.io.progress import Progress
 from placevec.preparation.rasterize import pipeline as burn
 from placevec.preparation.rasterize import shard_job as shard_burn
+from placevec.preparation.rasterize import shard_parts
 from placevec.preparation.rasterize.pipeline import BurnReport, burn_extract
 from placevec.sources.osm.layers import LayerTable
 from placevec.sources.osm.reader import read_features, read_header
+from tests.distributed.pretended_ray import PretendedRay
 from tests.osm_xml import OsmFile, box, ring
 
 LAYERS = LayerTable.default().layers
@@ -428,7 +435,7 @@ def test_a_run_that_stopped_between_shards_ends_with_the_same_bytes(
 ) -> None:
     done = []
 
-    def stops(job: shard_burn.ShardJob) -> tuple[int, int]:
+    def stops(job: shard_burn.ShardJob, *_: object) -> tuple[int, int]:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(job.shard)
@@ -450,18 +457,37 @@ def test_a_run_that_stopped_between_shards_ends_with_the_same_bytes(
 def test_several_processes_draw_the_same(
     tmp_path: Path, uninterrupted: tuple[dict[str, str], BurnReport]
 ) -> None:
-    assert equal(run_helsinki(tmp_path, workers=2), uninterrupted[1])
+    assert equal(run_helsinki(tmp_path, engine=Engine(workers=2)), uninterrupted[1])
     assert content(tmp_path) == uninterrupted[0]
 
 
-def dies(job: shard_burn.ShardJob) -> None:
-    os.abort()
+def test_workers_of_a_cluster_draw_the_same(
+    tmp_path: Path, uninterrupted: tuple[dict[str, str], BurnReport]
+) -> None:
+    """One dies before it draws, one after it wrote its map file and before its part, one as it writes."""
+    deaths = iter(("before", "", "after", "", "during"))
 
+    def dies(actor: Any, method: str, given: tuple[Any, ...]) -> bool:
+        when = next(deaths, "") if method == "make" else ""
+        if when == "after":
+            shard_burn.burn_shard(given[0])
+            (given[0].parts.folder / shard_parts.part_name(given[0].shard)).unlink()
+        if when == "during":
+            (given[0].target.parent / ".tmp-7.ffff-12345678-1_2.tif").write_bytes(
+                b"half"
+            )  # of another machine
+        return bool(when)
 
-def test_a_process_that_dies_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(burn, "burn_shard", dies)
-    with pytest.raises(PlacevecError, match="fewer --workers"):
-        list(burn._run_jobs([None, None], 2))  # type: ignore[list-item]
+    ray = PretendedRay(dies, cpus=2)
+
+    class Pretended(Engine):
+        @contextmanager
+        def opened(self, progress: Progress) -> Iterator[Executor]:
+            yield RayExecutor(ray, 2, 0.0, progress)
+
+    assert equal(run_helsinki(tmp_path, engine=Pretended()), uninterrupted[1])
+    assert content(tmp_path) == uninterrupted[0]
+    assert len([actor for actor in ray.actors if actor.is_dead]) >= 2
 
 
 def test_other_rules_start_afresh(tmp_path: Path) -> None:
@@ -540,7 +566,7 @@ def test_the_far_north_and_what_has_no_tiles(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"zoom": 23}, {"zoom": -1}, {"labels": {"../x": LayerTable.landuse()}}, {"workers": 0}],
+    [{"zoom": 23}, {"zoom": -1}, {"labels": {"../x": LayerTable.landuse()}}],
 )
 def test_impossible_options(tmp_path: Path, options: dict[str, Any]) -> None:
     file = OsmFile()
@@ -577,7 +603,7 @@ def test_malta(shared_data: Path, tmp_path: Path) -> None:
     path = shared_data / "osm" / "malta_2016.osm.pbf"
     area = read_header(path).area
     assert area is not None
-    report = burn_extract(path, tmp_path, area=area, workers=2)
+    report = burn_extract(path, tmp_path, area=area, engine=Engine(workers=2))
     assert report.tiles == 29260
     assert len(report.nonempty_tiles) == pytest.approx(5718, rel=0.1)
     assert report.sea == "closed from the coastline"

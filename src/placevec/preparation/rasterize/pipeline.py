@@ -11,12 +11,10 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,12 +23,14 @@ import numpy as np
 from placevec.datasets.layout import WORK
 from placevec.datasets.views.pois import Match, PoiTable, PoiWriter
 from placevec.datasets.views.raster import NAME as MAP
-from placevec.errors import InputError, PlacevecError
+from placevec.distributed.engine import LOCAL, Engine
+from placevec.distributed.executors import Maker, Part
+from placevec.errors import InputError
 from placevec.geo import Area, Ints, check_zoom, meters_per_pixel, tile_ranges, tile_xy_to_lonlat
 from placevec.geo.polylines import Floats, Paths, gather
 from placevec.io.atomic import remove_temporaries, replacing, sha256_of_file, sha256_of_json
-from placevec.io.jobs import Job
-from placevec.io.progress import SILENT, Progress
+from placevec.io.jobs import Job, Parts
+from placevec.io.progress import SILENT, Advance, Progress
 from placevec.preparation.rasterize.coastline import Sea, close_sea
 from placevec.preparation.rasterize.mosaic import Extent, write_coverage, write_vrt
 from placevec.preparation.rasterize.shard_job import ShardJob, burn_shard
@@ -108,7 +108,7 @@ def burn_extract(
     zoom: int = 17,
     table: LayerTable | None = None,
     labels: Mapping[str, LayerTable] | None = None,
-    workers: int = 1,
+    engine: Engine = LOCAL,
     progress: Progress = SILENT,
 ) -> BurnReport:
     """Draw an extract as the map, the coverage and the points of interest of a dataset's directory.
@@ -120,7 +120,7 @@ def burn_extract(
         zoom: of the tiles, 0 to 22.
         table: the layers; the twelve of `LayerTable.default` if None.
         labels: name -> table of label classes, of which only ``{name}_coverage.tif`` is kept.
-        workers: processes that draw.
+        engine: where shards are drawn.
         progress: where to report.
 
     Raises:
@@ -131,10 +131,8 @@ def burn_extract(
     for name in labels:
         if not _LABEL.fullmatch(name):
             raise InputError(f"a label name must consist of lowercase letters, digits, - and _; got {name!r}")
-    if workers < 1:
-        raise InputError(f"workers must be at least 1; got {workers}")
     burn = _Burn(check_extract(osm), Path(dataset), area, check_zoom(zoom), table, labels, progress)
-    return burn.run(workers)
+    return burn.run(engine)
 
 
 class _Burn:
@@ -154,7 +152,7 @@ class _Burn:
         self.work = dataset / WORK
         self.seconds: dict[str, float] = {}
 
-    def run(self, workers: int) -> BurnReport:
+    def run(self, engine: Engine = LOCAL) -> BurnReport:
         with self._timed("fingerprint"):
             fingerprint = self._fingerprint()
         self.job = Job(
@@ -169,7 +167,7 @@ class _Burn:
         with self._timed("read"):
             about = self.job.get_json("spooled") or self._spool()
         with self._timed("burn"):
-            shards = self._burn(workers)
+            shards = self._burn(engine)
         with self._timed("bind"):
             files, tiles = self._bind(shards)
         about |= {
@@ -313,19 +311,29 @@ class _Burn:
         self.progress.say(f"Sea: {sea.detail}")
         return sea.detail
 
-    def _burn(self, workers: int) -> list[tuple[int, int]]:
+    def _burn(self, engine: Engine) -> list[tuple[int, int]]:
         """Draw the unfinished shards; returns all shards with drawings, in row order."""
         shards = spooled_shards(self.work / "spool")
-        jobs = [self._job(shard) for shard in shards if self.job.get(part_name(shard)) is None]
+        left = [
+            Part(f"shard {shard[0]}_{shard[1]} of the map", self._job(shard))
+            for shard in shards
+            if self.job.get(part_name(shard)) is None
+        ]
+        if not left:
+            return shards
         with self.progress.task("Drawing shards", total=len(shards)) as advance:
-            advance(len(shards) - len(jobs))
-            for _ in _run_jobs(jobs, workers):
-                advance(1)
+            advance(len(shards) - len(left))
+            with engine.opened(self.progress) as executor:
+                for _ in executor.run(_Drawing(self.job.parts), left, advance):
+                    pass
+        # those of workers that died, also on other machines; whoever lives no longer has anything to write
+        remove_temporaries(self.dataset / MAP, everyone=True)
         return shards
 
     def _job(self, shard: tuple[int, int]) -> ShardJob:
         return ShardJob(
-            self.work / "spool", self.dataset / MAP / f"{shard[0]}_{shard[1]}.tif", self.job.parts, shard,
+            self.work.absolute() / "spool", self.dataset.absolute() / MAP / f"{shard[0]}_{shard[1]}.tif",
+            self.job.parts.absolute(), shard,
             self.zoom, tuple(self.ranges), self.table.layers, self.first_channel[-1], self.table.content,
         )  # fmt: skip
 
@@ -374,24 +382,22 @@ class _Burn:
         )
 
 
-def _run_jobs(jobs: Sequence[ShardJob], workers: int) -> Iterator[tuple[int, int]]:
-    """Draw shards in this process or in new ones; yields each when it is finished."""
-    if workers == 1 or len(jobs) < 2:
-        yield from map(burn_shard, jobs)
-        return
-    # Fresh interpreters: forking a process that has threads (torch, OpenCV, Arrow) can hang.
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(burn_shard, job) for job in jobs}
-        try:
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_EXCEPTION, timeout=0.2)
-                for future in done:
-                    yield future.result()
-        except BrokenProcessPool as error:
-            raise PlacevecError(
-                "a process that draws the map was killed, perhaps for lack of memory; run again with fewer "
-                "--workers; finished shards are kept"
-            ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
+@dataclass(frozen=True)
+class _Drawing:
+    """The work of drawing shards, see `placevec.distributed.executors.Work`."""
+
+    parts: Parts
+
+    def make(self, job: ShardJob, advance: Advance) -> tuple[int, int]:
+        """Draw a shard."""
+        return burn_shard(job)
+
+    def elsewhere(self) -> Callable[[], Maker]:
+        """See `Work.elsewhere`."""
+        return partial(_opened, self.parts.absolute())
+
+
+def _opened(parts: Parts) -> Maker:
+    """`_Drawing.make` in another process; OutputError if it does not see the folder of the parts."""
+    parts.check_shared()
+    return _Drawing(parts).make

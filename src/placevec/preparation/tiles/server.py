@@ -306,7 +306,7 @@ def _brought(
         written = write_tile_map(
             out, zoom=plan.zoom, channels=RGB, bits=8, shards=shards_of(plan.tiles), read=kept.read,
             attribution=attribution, total=len(plan), progress=progress,
-            threads=max(_MIN_THREADS, wanted.workers),
+            threads=max(_MIN_THREADS, wanted.workers or 1),
             fingerprint={"content": cache.sha256(plan.codes), "bad": sorted(download.bad)},
         )  # fmt: skip
         kept.look_at_the_rest()

@@ -1,0 +1,149 @@
+"""Two local workers of a Ray cluster against one, on `embed` and `prepare`; one thread each, start-up excluded.
+
+Malta, copied side by side ``PLACEVEC_BENCH_COPIES`` times (default 4; 100 for the figures of the documentation: half an
+hour of processor time, 3 GB of disk); without the shared data the embedded Helsinki extract. Workers have made a part
+of the same kind before the clock starts, so that the cluster, the processes and their imports are there; what each
+job opens (model, dataset) counts. Wall time, so it needs two cores that nobody else uses.
+
+*Prepare* is the whole drawing of the map: the extract is read by one process, and its shards are drawn by the workers.
+The second row is the drawing alone. *Embed* is the whole table, from the places to the file.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.copies import write_copies
+from benchmarks.extracts import embedded, extract
+from benchmarks.measure import Row, Timing
+from placevec import api
+from placevec.datasets.dataset import Dataset
+from placevec.distributed.engine import Engine
+from placevec.distributed.executors import Executor
+from placevec.distributed.ray_executor import RayExecutor, on_ray
+from placevec.inference.embed import EMBED_PART, embed_in_parts, inputs_of_parts
+from placevec.io.jobs import opened
+from placevec.io.progress import SILENT, Progress
+from placevec.models.model import Model
+from placevec.preparation.rasterize.pipeline import burn_extract
+from placevec.sources.osm.reader import extent, read_header
+
+WORKERS, REPEATS = 2, 3
+COPIES = int(os.environ.get("PLACEVEC_BENCH_COPIES", "4"))
+
+
+class Ready(Engine):
+    """The engine of workers that run already."""
+
+    def __init__(self, executor: Executor) -> None:
+        object.__setattr__(self, "executor", executor)
+
+    @contextmanager
+    def opened(self, progress: Progress) -> Iterator[Executor]:
+        yield self.executor  # type: ignore[attr-defined]
+
+
+def rows() -> list[Row]:
+    source = extract("malta")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if source is None:
+            osm, options, what = embedded(), {"spacing": 20, "size_m": 120}, "the embedded Helsinki extract"
+        elif COPIES > 1:
+            osm, options, what = folder / "copies.osm.pbf", {}, f"{COPIES} times Malta"
+            write_copies(source, osm, COPIES)
+        else:
+            osm, options, what = source, {}, "Malta"
+        dataset = api.prepare("loc2vec", osm=osm, out=folder / "places", **options)
+        with on_ray(None, WORKERS, 0.0, SILENT) as two:
+            one = RayExecutor(two._ray, 1, 0.0, SILENT)
+            found = []
+            try:
+                # A cluster of two CPUs has room for two workers: one side at a time holds them.
+                prepared = _prepare(osm, source or osm, folder, (one, two))
+                found += [
+                    _row(label, timings, count, unit, counted.format(what=what, count=count))
+                    for label, timings, count, unit, counted in prepared
+                ]
+                timings = _embed(dataset, folder, (one, two))
+                found.append(
+                    _row("embed", timings, len(dataset), "places/s", f"{len(dataset):,} places of {what}")
+                )
+            finally:
+                one.close()
+        return found
+
+
+def _row(what: str, timings: Sequence[Timing], count: int, unit: str, counted: str) -> Row:
+    one, two = timings
+    ours, theirs = count / two.median, count / one.median
+    spread = f"{count / max(two.seconds):,.0f} to {count / min(two.seconds):,.0f}"
+    return Row(
+        f"{what} on Ray, {WORKERS} workers", ours, theirs, unit, "one worker", ours / theirs, spread, counted
+    )
+
+
+def _alone(mine: RayExecutor, others: Sequence[RayExecutor]) -> None:
+    for other in others:
+        if other is not mine:
+            other.close()
+
+
+def _prepare(
+    osm: Path, small: Path, folder: Path, executors: Sequence[RayExecutor]
+) -> list[tuple[str, list[Timing], int, str, str]]:
+    """(name, timings of one and of two workers, count, unit, what was counted) of the whole and of the drawing."""
+    number = itertools.count()
+    drawing = {id(executor): Timing([]) for executor in executors}
+    shards = 0
+
+    def prepare(osm: Path, executor: RayExecutor) -> float:
+        nonlocal shards
+        area = read_header(osm).area or extent(osm)
+        report = burn_extract(osm, folder / f"map-{next(number)}", area=area, engine=Ready(executor))
+        drawing[id(executor)].seconds.append(report.seconds["burn"])
+        shards = report.shards
+        return sum(report.seconds.values())
+
+    whole = [Timing([]) for _ in executors]
+    for _ in range(REPEATS):
+        for timing, executor in zip(whole, executors, strict=True):
+            _alone(executor, executors)
+            prepare(small, executor)  # its workers start
+            drawing[id(executor)].seconds.pop()
+            timing.seconds.append(prepare(osm, executor))
+    counted = "{count:,} shards of the map of {what}"
+    return [
+        ("prepare, the whole map", whole, shards, "shards/s", counted),
+        ("prepare, drawing alone", [drawing[id(one)] for one in executors], shards, "shards/s", counted),
+    ]
+
+
+def _embed(dataset: Dataset, folder: Path, executors: Sequence[RayExecutor]) -> list[Timing]:
+    model, number = Model.load("base"), itertools.count()
+    views, every = list(model.views_of(dataset)), np.arange(len(dataset))
+
+    def embed(executor: RayExecutor, rows: np.ndarray) -> None:
+        out = folder / f"vectors-{next(number)}.parquet"
+        with opened(out, inputs_of_parts(model, dataset, views, 64)) as job:
+            found = embed_in_parts(model, dataset, rows, views, job, 64, SILENT, executor)
+            model.tables(dataset, rows, found).save(out)
+            job.finish()
+
+    timings = [Timing([]) for _ in executors]
+    for _ in range(REPEATS):
+        for timing, executor in zip(timings, executors, strict=True):
+            _alone(executor, executors)
+            embed(executor, every[: EMBED_PART * executor.workers])  # its workers start
+            started = time.perf_counter()
+            embed(executor, every)
+            timing.seconds.append(time.perf_counter() - started)
+    return timings
