@@ -46,7 +46,7 @@ def embed(
         dtype: Data type in which the vectors are stored.
         batch_size: Places encoded at once.
         engine: Where parts are embedded: in processes of this machine, or by workers of a Ray cluster (extra scale).
-        address: Address of the head of a running Ray cluster (default: a cluster of this machine, while it is needed).
+        address: Address of the head node of a running Ray cluster (default: a temporary cluster on this machine).
         workers: Number of processes, with one thread each (default: this one; with ray one for each CPU).
         gpus: Number of GPUs for each worker of a Ray cluster; may be a fraction (default 0).
         wait: Wait for another process that is writing --out, instead of stopping.

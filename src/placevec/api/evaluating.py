@@ -96,7 +96,7 @@ def evaluate(
         beside: Another model to compare with on the same places: a directory, `base`, or a table of vectors such as
             import-vectors writes (may be repeated).
         engine: Where probes learn: in processes of this machine, or by workers of a Ray cluster (extra scale).
-        address: Address of the head of a running Ray cluster (default: a cluster of this machine, while it is needed).
+        address: Address of the head node of a running Ray cluster (default: a temporary cluster on this machine).
         workers: Number of processes, with one thread each (default: this one; with ray one for each CPU).
         progress: Receives progress reports.
 
