@@ -30,6 +30,7 @@ def few_projected() -> None:
 
 def try_little(patch: pytest.MonkeyPatch) -> None:
     """Evaluations of every budget try little: for tests of what is evaluated and shown, not of the figures."""
+    from placevec.evaluation import point_baselines
     from placevec.evaluation.engine import BUDGETS, Budget
     from placevec.evaluation.predictions import evaluate
     from placevec.evaluation.probes import Effort
@@ -39,6 +40,7 @@ def try_little(patch: pytest.MonkeyPatch) -> None:
     )
     for name in BUDGETS:
         patch.setitem(BUDGETS, name, small)
+    patch.setattr(point_baselines, "EFFORT", small.effort)
     patch.setattr(evaluate, "TREES", 5)
     patch.setattr(evaluate, "ROUNDS", 5)
     patch.setattr(evaluate, "PROCESS_PLACES", 60)
