@@ -76,11 +76,18 @@ def test_import_of_tiles(nursery: Nursery, tmp_path: Path) -> None:
     assert tally.kills == FEW
 
 
-@pytest.mark.parametrize("how", ["--tile-folder", "--mbtiles"])
-def test_export_of_tiles(nursery: Nursery, tmp_path: Path, how: str) -> None:
-    """Killed, there is nothing under the name; whole, there are the same bytes, of SQLite's files too."""
-    made = nursery.run(*jobs.import_tiles(jobs.write_tiles(tmp_path / "tiles")).arguments(tmp_path / "data"))
+@pytest.fixture(scope="module")
+def imported(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of a few tiles of two layers."""
+    folder = tmp_path_factory.mktemp("imported")
+    made = nursery.run(*jobs.import_tiles(jobs.write_tiles(folder / "tiles")).arguments(folder / "data"))
     assert made.code == 0, made.err
-    job = jobs.export_tiles(tmp_path / "data", how)
+    return folder / "data"
+
+
+@pytest.mark.parametrize("how", ["--tile-folder", "--mbtiles"])
+def test_export_of_tiles(nursery: Nursery, imported: Path, tmp_path: Path, how: str) -> None:
+    """Killed, there is nothing under the name; whole, there are the same bytes, of SQLite's files too."""
+    job = jobs.export_tiles(imported, how)
     tally = kill_and_resume(job, nursery.run, tmp_path / "now", kills=FEW, seed=1, info=nursery.run)
     assert tally.kills == tally.absent + tally.refused + tally.opened
