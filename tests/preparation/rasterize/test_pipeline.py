@@ -405,11 +405,11 @@ def run_helsinki(folder: Path, **options: Any) -> BurnReport:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], BurnReport]:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], BurnReport, Path]:
     folder = tmp_path_factory.mktemp("whole")
     report = run_helsinki(folder)
     assert report.shards >= 4
-    return content(folder), report
+    return content(folder), report, folder
 
 
 def equal(one: BurnReport, other: BurnReport) -> bool:
@@ -420,18 +420,18 @@ def equal(one: BurnReport, other: BurnReport) -> bool:
 
 
 def test_a_second_run_reuses_everything(
-    tmp_path: Path, uninterrupted: tuple[dict[str, str], BurnReport], monkeypatch: pytest.MonkeyPatch
+    uninterrupted: tuple[dict[str, str], BurnReport, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_helsinki(tmp_path)
+    before, first, folder = uninterrupted
     monkeypatch.setattr(burn, "burn_shard", lambda job: pytest.fail("burnt again"))
     monkeypatch.setattr(burn, "read_features", lambda *args, **more: pytest.fail("read again"))
-    again = run_helsinki(tmp_path)
-    assert equal(again, uninterrupted[1])
-    assert content(tmp_path) == uninterrupted[0]
+    again = run_helsinki(folder)
+    assert equal(again, first)
+    assert content(folder) == before
 
 
 def test_a_run_that_stopped_between_shards_ends_with_the_same_bytes(
-    tmp_path: Path, uninterrupted: tuple[dict[str, str], BurnReport], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, uninterrupted: tuple[dict[str, str], BurnReport, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = []
 
@@ -455,7 +455,7 @@ def test_a_run_that_stopped_between_shards_ends_with_the_same_bytes(
 
 
 def test_several_processes_draw_the_same(
-    tmp_path: Path, uninterrupted: tuple[dict[str, str], BurnReport]
+    tmp_path: Path, uninterrupted: tuple[dict[str, str], BurnReport, Path]
 ) -> None:
     assert equal(run_helsinki(tmp_path, engine=Engine(workers=2)), uninterrupted[1])
     assert content(tmp_path) == uninterrupted[0]
