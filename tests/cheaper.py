@@ -29,11 +29,15 @@ def few_projected() -> None:
 
 
 def try_little(patch: pytest.MonkeyPatch) -> None:
-    """Evaluations of every budget try little: for tests of what is evaluated and shown, not of the figures."""
+    """Evaluations of every budget try little, and maps are coarse: for tests of what is evaluated and shown, not of the
+    figures.
+    """
+    from placevec.api import predicting
     from placevec.evaluation import point_baselines
     from placevec.evaluation.engine import BUDGETS, Budget
     from placevec.evaluation.predictions import evaluate
     from placevec.evaluation.probes import Effort
+    from placevec.explorer.figures import prediction_figure
 
     small = Budget(
         Effort(5, (0.1,), (10,), process_places=60), draws=200, places=2_000, epochs=2, mlp=(10.0,)
@@ -44,3 +48,5 @@ def try_little(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(evaluate, "TREES", 5)
     patch.setattr(evaluate, "ROUNDS", 5)
     patch.setattr(evaluate, "PROCESS_PLACES", 60)
+    patch.setattr(predicting, "CELLS_ACROSS", 180)
+    patch.setattr(prediction_figure, "MAX_PIXELS", 300)

@@ -52,7 +52,7 @@ COLORS = "YlGnBu"
 MAX_PANELS = 64
 _WIDTH = 11.0
 _MAX_HEIGHT = 8.0
-_MAX_PIXELS = 1_000
+MAX_PIXELS = 1_000
 """Maximum side of a map: every pixel is a prediction."""
 _GAP, _TITLE, _NAMES, _LEFT = 0.12, 0.62, 0.34, 0.25
 _BAR, _FOOT = 0.62, 0.3
@@ -187,7 +187,7 @@ class _Layout:
     def of(cls, area: Area, *, rows: int, columns: int) -> _Layout:
         left = _LEFT if rows == 1 else _LEFT + 0.3
         wide = (_WIDTH - left - 0.25 - _GAP * (columns - 1)) / columns
-        sharp = min(round(wide * DOTS), _MAX_PIXELS)
+        sharp = min(round(wide * DOTS), MAX_PIXELS)
         if area.crosses_antimeridian or area.east - area.west < _WORLD_FROM:
             canvas = region(area, sharp, sharp)
         else:
