@@ -46,12 +46,20 @@ class Engine:
 
     @property
     def is_ray(self) -> bool:
-        """Whether parts are made by workers of a Ray cluster."""
+        """Whether parts are made by workers of a Ray cluster.
+
+        >>> Engine("ray").is_ray, Engine(workers=4).is_ray
+        (True, False)
+        """
         return self.name == RAY
 
     @property
     def in_this_process(self) -> bool:
-        """Whether this process makes all parts."""
+        """Whether this process makes all parts.
+
+        >>> Engine().in_this_process, Engine(workers=4).in_this_process
+        (True, False)
+        """
         return not self.is_ray and self.workers in (None, 1)
 
     @contextlib.contextmanager

@@ -28,6 +28,9 @@ class Part:
         name: for messages.
         content: what its maker needs to know of it.
         steps: of the progress bar.
+
+    >>> Part("part-000003", [4, 5, 6], steps=3)
+    Part(name='part-000003', content=[4, 5, 6], steps=3)
     """
 
     name: str

@@ -29,7 +29,14 @@ class Outcome:
 
 
 class Worker:
-    """Makes parts, in a process of its own."""
+    """Makes parts, in a process of its own.
+
+    >>> worker = Worker()
+    >>> worker.open(__version__, lambda: lambda content, advance: 10 / content).problem
+    ''
+    >>> worker.make(4).result, worker.make(0).problem.split(":")[0]
+    (2.5, 'ZeroDivisionError')
+    """
 
     def open(self, version: str, elsewhere: Callable[[], Maker]) -> Outcome:
         """Open the work; ``version`` of placevec is that of the process which asks for it."""

@@ -78,7 +78,11 @@ class Parts:
         return found
 
     def absolute(self) -> Parts:
-        """The same for a process with another working directory."""
+        """The same for a process with another working directory.
+
+        >>> Parts(Path("work"), "k").absolute().folder.is_absolute()
+        True
+        """
         return Parts(self.folder.absolute(), self.key)
 
     def check_shared(self) -> None:
@@ -99,7 +103,11 @@ def put_array(parts: Parts, name: str, values: NDArray[Any]) -> None:
 
 
 def array_of(content: bytes) -> NDArray[Any] | None:
-    """The array that `put_array` stored; None for anything else. Pickles are never read."""
+    """The array that `put_array` stored; None for anything else. Pickles are never read.
+
+    >>> array_of(b"anything else") is None
+    True
+    """
     import numpy as np
 
     with contextlib.suppress(ValueError, EOFError):
