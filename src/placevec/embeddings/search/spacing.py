@@ -141,24 +141,25 @@ def rows_near(emb: Embeddings, lon: float, lat: float, chord_m: float) -> Rows:
     """Rows less than ``chord_m`` meters, in a straight line, from a point in degrees; none if it is not finite."""
     if not np.isfinite([lon, lat]).all():
         return np.zeros(0, np.int64)
-    order, latitudes = emb.derived("by latitude", lambda: _by_latitude(emb))
+    order, latitudes, longitudes = emb.derived("by latitude", lambda: _by_latitude(emb))
     beside = 1.01 * np.degrees(2.0 * np.arcsin(min(chord_m / (2.0 * _LEAST_RADIUS_M), 1.0)))
-    near = order[slice(*np.searchsorted(latitudes, (lat - beside, lat + beside)))]
+    part = slice(*np.searchsorted(latitudes, (lat - beside, lat + beside)))
     narrowest = np.cos(np.radians(min(abs(lat) + beside, 90.0)))  # haversines, never longer than the way
-    around = np.abs(np.sin(np.radians(emb.lonlat[near, 0] - lon) / 2.0)) * narrowest
-    near = near[around <= 1.01 * np.sin(np.radians(min(beside, 180.0)) / 2.0)]
+    around = np.abs(np.sin(np.radians(longitudes[part] - np.float32(lon)) / 2)) * np.float32(narrowest)
+    near = order[part][around <= 1.01 * np.sin(np.radians(min(beside, 180.0)) / 2.0) + _ROUNDING]
     away = to_ecef(emb.lonlat[near, 0], emb.lonlat[near, 1]) - to_ecef(lon, lat)
     return near[np.einsum("ij,ij->i", away, away) < chord_m**2].astype(np.int64)
 
 
 _LEAST_RADIUS_M = 6.335e6  # of curvature: of a meridian, at the equator
+_ROUNDING = 1e-6  # of longitudes in float32, in radians
 _CHORD = 1.0 - 1e-5  # chords are shorter than the way on the ground
 
 
-def _by_latitude(emb: Embeddings) -> tuple[NDArray[np.int32], Floats]:
-    """(rows, latitudes), by latitude; rows without coordinates last."""
+def _by_latitude(emb: Embeddings) -> tuple[NDArray[np.int32], Floats, NDArray[np.float32]]:
+    """(rows, latitudes, longitudes), by latitude; rows without coordinates last."""
     order = np.argsort(emb.lonlat[:, 1]).astype(np.int32)
-    return order, emb.lonlat[order, 1]
+    return order, emb.lonlat[order, 1], emb.lonlat[order, 0].astype(np.float32)
 
 
 def _apart(lonlat: Floats, k: int, apart_m: float) -> Rows:
