@@ -128,7 +128,9 @@ def spaced(
         missing -= len(kept)
         if missing == 0 or wanted >= allowed or near < len(rows):
             break
-        around = [rows_near(emb, *emb.lonlat[row].tolist(), apart_m * _CHORD) for row in rows[kept]]
+        around = [
+            rows_near(emb, float(lon), float(lat), apart_m * _CHORD) for lon, lat in emb.lonlat[rows[kept]]
+        ]
         allowed = ranking.drop(np.concatenate([rows, *around]))
         wanted = min(4 * wanted, allowed)
         if wanted == 0:
@@ -142,16 +144,16 @@ def rows_near(emb: Embeddings, lon: float, lat: float, chord_m: float) -> Rows:
     if not np.isfinite([lon, lat]).all():
         return np.zeros(0, np.int64)
     order, latitudes, longitudes = emb.derived("by latitude", lambda: _by_latitude(emb))
-    beside = 1.01 * np.degrees(2.0 * np.arcsin(min(chord_m / (2.0 * _LEAST_RADIUS_M), 1.0)))
+    beside = 1.01 * np.degrees(2.0 * np.arcsin(min(chord_m / (2.0 * _MIN_RADIUS_M), 1.0)))
     part = slice(*np.searchsorted(latitudes, (lat - beside, lat + beside)))
     narrowest = np.cos(np.radians(min(abs(lat) + beside, 90.0)))  # haversines, never longer than the way
     around = np.abs(np.sin(np.radians(longitudes[part] - np.float32(lon)) / 2)) * np.float32(narrowest)
     near = order[part][around <= 1.01 * np.sin(np.radians(min(beside, 180.0)) / 2.0) + _ROUNDING]
     away = to_ecef(emb.lonlat[near, 0], emb.lonlat[near, 1]) - to_ecef(lon, lat)
-    return near[np.einsum("ij,ij->i", away, away) < chord_m**2].astype(np.int64)
+    return np.asarray(near[np.einsum("ij,ij->i", away, away) < chord_m**2], np.int64)
 
 
-_LEAST_RADIUS_M = 6.335e6  # of curvature: of a meridian, at the equator
+_MIN_RADIUS_M = 6.335e6  # of curvature: of a meridian, at the equator
 _ROUNDING = 1e-6  # of longitudes in float32, in radians
 _CHORD = 1.0 - 1e-5  # chords are shorter than the way on the ground
 
