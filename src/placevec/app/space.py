@@ -95,7 +95,8 @@ def _components(project: Project, rows: NDArray[np.int64]) -> NDArray[np.float32
         some = project.drawn.rows[:_FITTED_TO]
         vectors = project.table.vectors[some].astype(np.float64)
         known = project.drawn.reduction("pca", 3).components[:_FITTED_TO]
-        return np.linalg.lstsq(np.column_stack([vectors, np.ones(len(some))]), known, rcond=None)[0]
+        found = np.linalg.lstsq(np.column_stack([vectors, np.ones(len(some))]), known, rcond=None)[0]
+        return np.asarray(found, np.float64)
 
     weights = project.once("components", fitted)
     return np.asarray(project.table.vectors[rows] @ weights[:-1] + weights[-1], np.float32)

@@ -14,7 +14,7 @@ from pyproj import Geod
 from placevec import geo
 from placevec.embeddings import Embeddings, Provenance
 from placevec.embeddings.search import ExactIndex, similar
-from placevec.embeddings.search.spacing import footprint_m, spacing_m
+from placevec.embeddings.search.spacing import footprint_m, rows_near, spacing_m
 from placevec.errors import InputError
 
 GEOD = Geod(ellps="WGS84")
@@ -134,3 +134,24 @@ def test_spacing_of_a_grid_and_of_too_few_places() -> None:
     assert spacing_m(emb) == pytest.approx(60.0, rel=1e-3)
     emb.lonlat[:] = emb.lonlat[0]
     assert spacing_m(emb) == 0.0
+
+
+@pytest.mark.parametrize("chord_m", [500.0, 2e5, 4e6, 12e6, 1.3e7])
+def test_rows_near_a_point_anywhere(chord_m: float) -> None:
+    """Oracle: the straight lines to all, also about the poles and across the antimeridian."""
+    random = np.random.default_rng(0)
+    lon, lat = random.uniform(-180, 180, 4000), np.degrees(np.arcsin(random.uniform(-1, 1, 4000)))
+    lat[:300], lon[300:600], lat[300:600] = (
+        90 - random.exponential(0.003, 300),
+        179.999,
+        random.uniform(-1, 1, 300),
+    )
+    none = np.full(4000, None, object)
+    ids = [f"p{row}" for row in range(4000)]
+    lonlat = np.stack([lon, lat], axis=1)
+    lonlat[0] = np.nan
+    emb = Embeddings(ids, np.ones((4000, 1)), lonlat, none, none, "map", Provenance("a", "b"))
+    for at in ([10.0, 89.9995], [-179.9995, 0.2], [0.0, -90.0], [24.9, 60.2]):
+        away = np.linalg.norm(geo.to_ecef(lon[1:], lat[1:]) - geo.to_ecef(*at), axis=1)
+        assert sorted(rows_near(emb, *at, chord_m)) == (np.flatnonzero(away < chord_m) + 1).tolist()
+    assert len(rows_near(emb, float("nan"), 0.0, chord_m)) == 0

@@ -200,10 +200,12 @@ class ExactIndex(Index):
         few = None if where is None or allowed * _FEW > len(self) else np.flatnonzero(where)
         weights, costs = self._asking(asked)
         found = self._all_costs(weights, costs, where, few)
+        kept = None  # costs of rows that were dropped are infinite in it, but not in what `about` reads
+        left = None
 
         def draw(k: int) -> tuple[Rows, Distances]:
             k = min(k, allowed)
-            rows = smallest(found, min(k + _SPARE, allowed))
+            rows = smallest(found if kept is None else kept, min(k + _SPARE, allowed))
             rows, far = sorted_exactly(
                 asked, rows if few is None else few[rows], self.vectors, self.metric, k
             )
@@ -213,7 +215,17 @@ class ExactIndex(Index):
             at = rows if few is None else np.searchsorted(few, rows)
             return self._as_distances(found[0, at].astype(np.float64), asked)
 
-        return Ranking(draw, about)
+        def drop(rows: Rows) -> int:
+            nonlocal allowed, kept, left
+            if kept is None or left is None:
+                kept, left = found.copy(), np.ones(len(self), bool) if where is None else where.copy()
+            rows = rows[left[rows]]
+            left[rows] = False
+            kept[0, rows if few is None else np.searchsorted(few, rows)] = np.inf
+            allowed = int(np.count_nonzero(left))
+            return allowed
+
+        return Ranking(draw, about, drop)
 
     def _as_distances(self, cost: Distances, asked: Floats32) -> Distances:
         """Distances from the float32 costs of one query: as exact as these."""

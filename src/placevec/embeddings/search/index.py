@@ -31,10 +31,12 @@ class Ranking:
     Attributes:
         draw: number k -> the k best rows and their distances, best first.
         about: rows -> (M,) their distances, up to float32 rounding.
+        drop: rows that are not drawn from then on -> number of rows left.
     """
 
     draw: Callable[[int], tuple[Rows, Distances]]
     about: Callable[[Rows], Distances]
+    drop: Callable[[Rows], int]
 
 
 class Index(ABC):
@@ -97,12 +99,19 @@ class Index(ABC):
     def ranking(self, vector: ArrayLike, *, where: Mask | None = None, quality: int | None = None) -> Ranking:
         """Rank the rows for one vector (D,), to draw any number of them."""
         asked = np.reshape(np.asarray(vector, np.float32), (1, -1))
+        left = where
 
         def draw(k: int) -> tuple[Rows, Distances]:
-            rows, far = self.query(asked, k, where=where, quality=quality)
+            rows, far = self.query(asked, k, where=left, quality=quality)
             return rows[0], far[0]
 
-        return Ranking(draw, lambda rows: distances(asked[0], self.vectors[rows], self.metric))
+        def drop(rows: Rows) -> int:
+            nonlocal left
+            left = np.ones(len(self), bool) if left is None else left.copy()
+            left[rows] = False
+            return int(np.count_nonzero(left))
+
+        return Ranking(draw, lambda rows: distances(asked[0], self.vectors[rows], self.metric), drop)
 
     def add(self, vectors: ArrayLike) -> None:
         """Append (M, D) vectors as further rows; InputError if this kind of index cannot grow."""

@@ -17,7 +17,7 @@ from placevec.embeddings.search.examples import Examples, require_examples
 from placevec.embeddings.search.index import Index, Ranking
 from placevec.embeddings.search.metrics import Mask, Rows, checked_mask
 from placevec.embeddings.search.place_rows import row_of_place
-from placevec.embeddings.search.spacing import ABOUT, footprint_m, require_within, spaced
+from placevec.embeddings.search.spacing import ABOUT, footprint_m, require_within, rows_near, spaced
 from placevec.embeddings.search.stored import open_index
 from placevec.errors import InputError
 from placevec.geo import Area, check_lonlat, distance_m, parse_tile_id, tile_xy_to_lonlat, to_ecef
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import geopandas
 
 _SWAPPED_BEYOND_M = 50_000.0
-_MIN_METERS_PER_DEGREE = 110_500.0  # of latitude, at the equator
 _FEW_LEFT_OUT = 64
 
 
@@ -185,7 +184,7 @@ def find(
         allowed, count = None, len(emb) - len(own)
         ranking = _without(index.ranking(wanted, quality=quality), own, len(emb))
     farthest = np.inf if threshold is None else -threshold if metric == "dot" else threshold
-    rows, distances = spaced(ranking.draw, emb.lonlat, min(k, max(count, 1)), count, apart, farthest)
+    rows, distances = spaced(ranking, emb, min(k, max(count, 1)), count, apart, farthest)
     same, background = 0, None
     if compared:
         same = _same(emb, wanted[0], row) if examples is None else 0
@@ -215,7 +214,10 @@ def _without(ranking: Ranking, own: Rows, total: int) -> Ranking:
         kept = rows != own[0] if len(own) == 1 else ~np.isin(rows, own)
         return rows[kept][:k], distances[kept][:k]
 
-    return Ranking(draw, ranking.about) if len(own) else ranking
+    def drop(rows: Rows) -> int:
+        return ranking.drop(np.concatenate([rows, own]))
+
+    return Ranking(draw, ranking.about, drop) if len(own) else ranking
 
 
 def _notes(
@@ -349,25 +351,12 @@ def _clear_around(
     """Rule out places nearer than ``meters`` to a point, but ``keep``; places without coordinates stay."""
     if lon is None or lat is None:
         raise InputError("min_distance_m needs a query with coordinates; this one has none")
-    order, latitudes = emb.derived("by latitude", lambda: _by_latitude(emb))
-    beside = meters / _MIN_METERS_PER_DEGREE
-    near = order[slice(*np.searchsorted(latitudes, (lat - beside, lat + beside)))]
-    narrowest = np.cos(np.radians(min(abs(lat) + beside, 90.0)))  # haversines, never longer than the way
-    around = np.abs(np.sin(np.radians(emb.lonlat[near, 0] - lon) / 2.0)) * narrowest
-    near = near[around <= 1.01 * np.sin(np.radians(min(beside, 180.0)) / 2.0)]
-    away = to_ecef(emb.lonlat[near, 0], emb.lonlat[near, 1]) - to_ecef(lon, lat)
-    near = near[np.einsum("ij,ij->i", away, away) < meters**2]  # no arc is shorter than its chord
+    near = rows_near(emb, lon, lat, meters)  # no arc is shorter than its chord
     there = emb.lonlat[near]
     near = near[
         distance_m(np.full(len(near), lon), np.full(len(near), lat), there[:, 0], there[:, 1]) < meters
     ]
     allowed[near[near != keep] if keep is not None else near] = False
-
-
-def _by_latitude(emb: Embeddings) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """(rows, latitudes), by latitude; rows without coordinates last."""
-    order = np.argsort(emb.lonlat[:, 1]).astype(np.int32)
-    return order, emb.lonlat[order, 1]
 
 
 def _same(emb: Embeddings, wanted: NDArray[np.float32], row: int | None) -> int:

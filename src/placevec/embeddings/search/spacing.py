@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
+from placevec.embeddings.search.index import Ranking
 from placevec.embeddings.table import Embeddings
 from placevec.errors import InputError
 from placevec.geo import Floats, distance_m, to_ecef
@@ -101,34 +100,68 @@ def covered(emb: Embeddings) -> str:
 
 
 def spaced(
-    query: Callable[[int], tuple[Rows, Distances]],
-    lonlat: Floats,
-    k: int,
-    allowed: int,
-    apart_m: float,
-    farthest: float = np.inf,
+    ranking: Ranking, emb: Embeddings, k: int, allowed: int, apart_m: float, farthest: float = np.inf
 ) -> tuple[Rows, Distances]:
     """The ``k`` best rows of a ranking, no two nearer than ``apart_m``: each is kept unless a better one is near.
 
+    A few are drawn and looked at; if they do not suffice, all places near those that were kept are dropped before more
+    are drawn, so that few have to be drawn even where the best lie in one spot.
+
     Args:
-        query: function that returns the best n rows and their distances, best first.
-        lonlat: (N, 2) degrees of all rows; rows without coordinates are near nothing.
+        ranking: the rows, best first; it is used up.
+        emb: the table; rows without coordinates are near nothing.
         k: number of rows.
-        allowed: number of rows available.
+        allowed: number of rows in the ranking.
         apart_m: meters; 0 keeps the ranking as it is.
         farthest: largest distance of a row.
     """
     if not apart_m > 0:
-        rows, distances = query(k)
+        rows, distances = ranking.draw(k)
         return rows[distances <= farthest], distances[distances <= farthest]
-    wanted = max(1, min(4 * k, allowed))
+    found: list[tuple[Rows, Distances]] = []
+    missing, wanted = k, max(1, min(4 * k, allowed))
     while True:
-        rows, distances = query(wanted)
+        rows, distances = ranking.draw(wanted)
         near = int(np.count_nonzero(distances <= farthest))
-        kept = _apart(lonlat[rows[:near]], k, apart_m)
-        if len(kept) >= k or wanted >= allowed or near < len(rows):
-            return rows[kept], distances[kept]
+        kept = _apart(emb.lonlat[rows[:near]], missing, apart_m)
+        found.append((rows[kept], distances[kept]))
+        missing -= len(kept)
+        if missing == 0 or wanted >= allowed or near < len(rows):
+            break
+        around = [
+            rows_near(emb, float(lon), float(lat), apart_m * _CHORD) for lon, lat in emb.lonlat[rows[kept]]
+        ]
+        allowed = ranking.drop(np.concatenate([rows, *around]))
         wanted = min(4 * wanted, allowed)
+        if wanted == 0:
+            break
+    every_row, every_distance = zip(*found, strict=True)
+    return np.concatenate(every_row), np.concatenate(every_distance)
+
+
+def rows_near(emb: Embeddings, lon: float, lat: float, chord_m: float) -> Rows:
+    """Rows less than ``chord_m`` meters, in a straight line, from a point in degrees; none if it is not finite."""
+    if not np.isfinite([lon, lat]).all():
+        return np.zeros(0, np.int64)
+    order, latitudes, longitudes = emb.derived("by latitude", lambda: _by_latitude(emb))
+    beside = 1.01 * np.degrees(2.0 * np.arcsin(min(chord_m / (2.0 * _MIN_RADIUS_M), 1.0)))
+    part = slice(*np.searchsorted(latitudes, (lat - beside, lat + beside)))
+    narrowest = np.cos(np.radians(min(abs(lat) + beside, 90.0)))  # haversines, never longer than the way
+    around = np.abs(np.sin(np.radians(longitudes[part] - np.float32(lon)) / 2)) * np.float32(narrowest)
+    near = order[part][around <= 1.01 * np.sin(np.radians(min(beside, 180.0)) / 2.0) + _ROUNDING]
+    away = to_ecef(emb.lonlat[near, 0], emb.lonlat[near, 1]) - to_ecef(lon, lat)
+    return np.asarray(near[np.einsum("ij,ij->i", away, away) < chord_m**2], np.int64)
+
+
+_MIN_RADIUS_M = 6.335e6  # of curvature: of a meridian, at the equator
+_ROUNDING = 1e-6  # of longitudes in float32, in radians
+_CHORD = 1.0 - 1e-5  # chords are shorter than the way on the ground
+
+
+def _by_latitude(emb: Embeddings) -> tuple[NDArray[np.int32], Floats, NDArray[np.float32]]:
+    """(rows, latitudes, longitudes), by latitude; rows without coordinates last."""
+    order = np.argsort(emb.lonlat[:, 1]).astype(np.int32)
+    return order, emb.lonlat[order, 1], emb.lonlat[order, 0].astype(np.float32)
 
 
 def _apart(lonlat: Floats, k: int, apart_m: float) -> Rows:
@@ -149,9 +182,7 @@ def _apart(lonlat: Floats, k: int, apart_m: float) -> Rows:
         if len(kept) == k:
             break
         if of_known[first] >= 0:
-            near = tree.query_ball_point(
-                points[of_known[first]], apart_m * (1.0 - 1e-5)
-            )  # chords are shorter
+            near = tree.query_ball_point(points[of_known[first]], apart_m * _CHORD)
             free[known[near]] = False
     return np.array(kept, np.int64)
 

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from placevec.core import MAX_SIZE_PX
 from placevec.errors import SourceError
@@ -82,7 +82,8 @@ def _picture(path: Path, content: bytes) -> Chip:
                     )
                 pixels = np.asarray(picture.convert("RGB"), np.uint8)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
-        raise SourceError(
-            f"{path} is not a picture ({', '.join(_PICTURES)}), or is damaged: {error}"
-        ) from error
+        why = (
+            "" if isinstance(error, UnidentifiedImageError) else f": {error}"
+        )  # it names an object of Python
+        raise SourceError(f"{path} is not a picture ({', '.join(_PICTURES)}), or is damaged{why}") from error
     return Chip(path.name, np.moveaxis(pixels, 2, 0), ("red", "green", "blue"), "", None, None)
