@@ -60,7 +60,7 @@ def embed_points(
     wait: bool = False,
     progress: Progress = SILENT,
 ) -> PointsEmbedded:
-    """Write the vectors of a table's points, of any number of rows, in constant memory.
+    """Write the vectors of a table's points, for any number of rows, in constant memory.
 
     Args:
         model: Model that reads only coordinates: a run of ``sphere2vec``, or imported location encoders.
