@@ -144,7 +144,7 @@ def both_kinds(folder: Path) -> dict[str, Any]:
     ("made", "said"),
     [
         (far_away, "a.tiff: 3 of 3 places are outside the rasters. Give the files of their area"),
-        (no_places, "a raster has a vector every few meters: say for which places"),
+        (no_places, "a raster has a vector every few meters: choose the places"),
         (both_kinds, "rasters and tables are different products"),
         (lambda folder: {"files": folder / "a.parquet", "spacing": 10.0}, "apply to rasters"),
         (lambda folder: {"files": folder / "a.tiff", "crs": "EPSG:3067"}, "apply to tables"),
