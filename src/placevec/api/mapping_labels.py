@@ -213,7 +213,7 @@ def _tags(found: LabelMap, dataset: Dataset) -> dict[str, str]:
 
 
 def _frame(found: LabelMap, dataset: Dataset) -> pd.DataFrame:
-    """One row a place: what is predicted, how far to trust it, and the label."""
+    """One row per place: what is predicted, how far to trust it, and the label."""
     import pandas as pd
 
     columns: dict[str, Any] = {"place_id": dataset.place_ids[found.rows]}

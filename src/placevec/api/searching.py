@@ -1,4 +1,4 @@
-"""`similar`: the places most similar to one."""
+"""`similar`: the places most similar to a given one."""
 
 from __future__ import annotations
 

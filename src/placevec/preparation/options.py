@@ -180,7 +180,7 @@ class TileServerOptions(Options):
 
 @dataclass(frozen=True)
 class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions, ExtractOptions):
-    """A map from one source: an extract, ready tiles or a tile server.
+    """A map from one source: an extract, existing tiles or a tile server.
 
     Raises:
         UsageError: two sources, or an option that does not apply to the source.

@@ -161,7 +161,7 @@ def test_an_outlier_among_the_scales_is_left_out_and_many_are_refused(tmp_path: 
         "where the rasters have no data": 1, "where the raster's values are out of range": 2
     }  # fmt: skip
     with pytest.raises(
-        PlacevecError, match="2 of 2 pixels are no vectors of TESSERA embeddings: their scales are neg"
+        PlacevecError, match="2 of 2 pixels are not vectors of TESSERA embeddings: their scales are neg"
     ):
         taken([tmp_path], lonlat[:2])
 
@@ -222,8 +222,8 @@ def other_size(path: Path) -> None:
         (two_years, ["."], "has the years 2023, 2024: choose one with --year"),
         (two_versions, ["a.tiff", "b.tiff"], "v1, but .*v2.1: vectors of different versions cannot be compared"),
         (two_products, ["a.tiff", "."], "a.tiff is AlphaEarth .* but .* is TESSERA"),
-        (no_scales, ["."], "lacks its scales, without which its numbers mean nothing: .*_scales.npy does not exist"),
-        (no_land, ["."], "lacks its GeoTIFF of land"),
+        (no_scales, ["."], "lacks its scales, without which its values are meaningless: .*_scales.npy does not exist"),
+        (no_land, ["."], "lacks its landmask GeoTIFF"),
         (pickled, ["."], "_scales.npy is not a numpy array, or is damaged"),
         (other_size, ["."], r"_scales.npy must be \(40, 30\) or"),
         (lambda path: None, ["."], "has no raster for these places: neither GeoTIFFs"),

@@ -1,4 +1,4 @@
-"""The products: what each is called, who must be credited, and which files are of one version."""
+"""The published products: their names, their attribution, and which files belong to the same version."""
 
 from __future__ import annotations
 
