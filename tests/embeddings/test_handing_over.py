@@ -225,7 +225,7 @@ def test_the_commands_and_what_validate_says(tmp_path: Path, capsys: pytest.Capt
     for wrong, said in (
         (["--stac", "a", "--cog", "b.tif"], "give one of --to ADDRESS"),
         (["--out", str(tmp_path / "a.gpkg"), "--level", "3"], "--grid and --level apply to --partitions"),
-        (["--partitions", "a", "--level", "40"], "--level of quadkey is at most 23; got 40"),
+        (["--partitions", "a", "--level", "40"], "--level must be at most 23 for quadkey; got 40"),
     ):
         assert main(["export", str(path), *wrong]) != 0
         assert said in capsys.readouterr().err
