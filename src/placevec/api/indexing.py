@@ -186,7 +186,7 @@ def precompute(
         metrics: Distances to build indexes for, separated by commas.
         backend: Kind of index (exact builds none).
         storage: Precision of an index's first comparison.
-        trees: Trees of an Annoy index.
+        trees: Number of trees in an Annoy index.
         max_places: Maximum number of places in a projection, a seeded sample (default: all).
         skip_projections: Compute no projections.
         skip_indexes: Build no indexes.

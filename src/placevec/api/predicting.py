@@ -104,7 +104,7 @@ def predict(
         labels: Table of labels of some places, with place_id, lon and lat or polygons, as for evaluate.
         columns: Label column of that table; with --kind distribution or multilabel, several separated by commas.
         kind: Kind of labels (default: inferred from the values).
-        fine_tune: Train the encoders further on the labels, instead of probes on their vectors.
+        fine_tune: Fine-tune the encoders on the labels, instead of training probes on their vectors.
         budget: Size of the probes and length of fine-tuning (at most 30 epochs of fine-tuning with full, 5 with
             quick).
         points: Table of points to predict for or, with a figure or page, to draw as dots.

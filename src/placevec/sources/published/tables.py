@@ -290,7 +290,7 @@ class _Table:
                 row = first + int(other[0]) if len(other) else first
                 raise SourceError(
                     f"{self.path}, row {row + 1}: {self.layout.vectors} has {int(lengths[row - first]):,} numbers, "
-                    f"others {dim:,}: all must have as many, {MAX_DIM:,} at most"
+                    f"but others have {dim:,}: all must have the same number, at most {MAX_DIM:,}"
                 )
             found = np.full((int(wanted.sum()), dim), np.nan, np.float32)
             full = lengths[wanted] == dim if dim else np.zeros(len(found), bool)
