@@ -170,7 +170,7 @@ def ours(path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ([ragged], "0.parquet, row 2: embedding has 1 numbers, others 2: all must have as many"),
+        ([ragged], "0.parquet, row 2: embedding has 1 numbers, but others have 2: all must have the same number"),
         ([texts], "0.parquet: embedding must be lists of numbers; it is string"),
         ([ours], "0.parquet is already a placevec table of vectors: use it as it is"),
         ([lambda path: pq.write_table(pa.table({"a": [1]}), path)], "0.parquet has no known layout .*columns are: a"),
