@@ -143,8 +143,8 @@ def both_kinds(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (far_away, "a.tiff: 3 of 3 places are outside the rasters. Give the files of their area"),
-        (no_places, "a raster has a vector every few meters: say for which places"),
+        (far_away, "a.tiff: 3 of 3 places are outside the rasters. Give the files for their area"),
+        (no_places, "a raster has a vector every few meters: choose the places"),
         (both_kinds, "rasters and tables are different products"),
         (lambda folder: {"files": folder / "a.parquet", "spacing": 10.0}, "apply to rasters"),
         (lambda folder: {"files": folder / "a.tiff", "crs": "EPSG:3067"}, "apply to tables"),

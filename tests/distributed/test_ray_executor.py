@@ -79,7 +79,7 @@ def test_workers_that_die_at_random_change_nothing(seed: int) -> None:
 def test_a_part_that_kills_its_workers_is_named() -> None:
     ray = PretendedRay(lambda actor, method, given: method == "make" and given == (7,))
     with pytest.raises(
-        PlacevecError, match=r"^part-7 failed 4 times, at last because its worker died \(.*a test"
+        PlacevecError, match=r"^part-7 failed 4 times, the last time because its worker died \(.*a test"
     ) as told:
         run(ray)
     assert "run the same command again" in str(told.value)
@@ -108,7 +108,7 @@ def test_what_may_pass_is_tried_again() -> None:
         return squared(content, advance)
 
     assert run(PretendedRay(), Working(moody)) == ALONE
-    with pytest.raises(PlacevecError, match="part-3 failed 4 times, at last because OSError"):
+    with pytest.raises(PlacevecError, match="part-3 failed 4 times, the last time because OSError"):
         run(PretendedRay(), Working(broken_disk))
 
 

@@ -117,7 +117,8 @@ def test_an_object_store_that_is_busy_is_asked_again_and_the_export_continues(bu
     assert sum(store.sizes(".parquet").values()) > 0
     busy.always = True
     with pytest.raises(
-        PlacevecError, match=f"busy://bucket/other/quadkey=.* after {ATTEMPTS} attempts: 503 .*again, what"
+        PlacevecError,
+        match=f"busy://bucket/other/quadkey=.* after {ATTEMPTS} attempts: 503 .*again to continue",
     ):
         other = ObjectStore("busy://bucket/other", sleep=waits.append)
         write_partitioned(SCATTERED, other, grid="quadkey", level=1)
@@ -199,10 +200,10 @@ def test_a_grid_in_meters_becomes_pixels_of_its_zone(tmp_path: Path) -> None:
         (
             np.random.default_rng(0).uniform(24, 25, (200, 2)) ** 3 / 600,
             "a.tif",
-            "these places are on no grid: only .* have a neighbor about",
+            "these places are not on a grid: only .* have a neighbor about",
         ),
         ([[np.nan, np.nan]], "a.tif", "no place of this table has coordinates"),
-        ([[24.0, 60.0]], "a.tif", "one place makes no raster"),
+        ([[24.0, 60.0]], "a.tif", "a single place is not enough for a raster"),
         ([[24.0, 60.0]], "a.png", "must end in .tif; got a.png"),
     ],
 )
@@ -220,11 +221,11 @@ def test_the_commands_and_what_validate_says(tmp_path: Path, capsys: pytest.Capt
     assert main(["validate", str(path)]) == 0
     told = capsys.readouterr()
     assert "24 places" in told.out
-    assert "knows only pixel and chip" in told.out
+    assert "has only pixel and chip" in told.out
     for wrong, said in (
         (["--stac", "a", "--cog", "b.tif"], "give one of --to ADDRESS"),
         (["--out", str(tmp_path / "a.gpkg"), "--level", "3"], "--grid and --level apply to --partitions"),
-        (["--partitions", "a", "--level", "40"], "--level of quadkey is at most 23; got 40"),
+        (["--partitions", "a", "--level", "40"], "--level must be at most 23 for quadkey; got 40"),
     ):
         assert main(["export", str(path), *wrong]) != 0
         assert said in capsys.readouterr().err

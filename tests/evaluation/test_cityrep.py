@@ -195,7 +195,7 @@ SAMPLES = Path("data", "tasks", POPULATION, "samples.parquet")
         (lambda at: (at / SPLIT).write_text('{"folds": 3}'), "is not a CityRep split: folds"),
         (
             lambda at: _edit(at / SPLIT, lambda one: one["folds"][0]["meta"].update(n_blocks_x=5)),
-            "seed 42 is of 5 x 10 blocks; 10 x 10 are needed",
+            "seed 42 has 5 x 10 blocks; 10 x 10 are needed",
         ),
         (
             lambda at: _edit(

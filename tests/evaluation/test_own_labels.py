@@ -63,7 +63,7 @@ def test_what_makes_no_task_says_so() -> None:
     for labels, message in (
         (None, "has no labels of its own; give a table with --labels"),
         (Labeled("number", np.r_[1.0, np.full(59, np.nan)]), "1 places have a value"),
-        (Labeled("classes", np.zeros(60, np.int32), ("shop",)), "two classes with 20 places"),
+        (Labeled("classes", np.zeros(60, np.int32), ("shop",)), "two classes with 20 or more places"),
     ):
         with pytest.raises(EvaluationError, match=message):
             labels_task(town(labels))  # type: ignore[arg-type]

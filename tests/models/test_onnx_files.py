@@ -83,17 +83,17 @@ def test_the_same_numbers_without_bit_tricks(side: int) -> None:
         (
             model_of(encoders.location("grid", dim=4, scales=2, seasons=1), POINTS),
             "a.onnx",
-            "reads a date too",
+            "also reads a date",
         ),
         (
             model_of(torch.nn.Linear(2, 2), ViewSpec("pois", "pois")),
             "a.onnx",
-            "no images and no bare coordinates",
+            "neither images nor coordinates",
         ),
     ],
 )
 def test_what_cannot_be_written_is_said(tmp_path: Path, model: Model, name: str, said: str) -> None:
     with pytest.raises(PlacevecError, match=said):
         write_onnx(model, tmp_path / name)
-    with pytest.raises(PlacevecError, match="there is no encoder of view 'satellite': choose from"):
+    with pytest.raises(PlacevecError, match="there is no encoder for the view 'satellite': choose from"):
         write_onnx(model, tmp_path / "a.onnx", "satellite")

@@ -137,7 +137,7 @@ def test_bad_sources_are_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "damaged.npz").write_bytes(b"PK\3\4")
     np.savez(tmp_path / "pickled.npz", conv1=np.array([{}], object))
     for file, words in (
-        ("trap.pt", "code or objects"), ("little.pt", "of another network"), ("nan.pt", "not finite"),
+        ("trap.pt", "code or objects"), ("little.pt", "belong to another network"), ("nan.pt", "not finite"),
         ("damaged.safetensors", "is damaged"), ("damaged.npz", "is not a numpy archive"),
         ("pickled.npz", "is not a numpy archive"), ("absent.pt", "neither a file nor a model"),
     ):  # fmt: skip
@@ -196,5 +196,5 @@ def test_a_name_that_the_hub_does_not_give(monkeypatch: pytest.MonkeyPatch) -> N
         raise OSError(f"cannot reach the hub for {name}/{file}")
 
     monkeypatch.setattr(hub, "hf_hub_download", refuse)
-    with pytest.raises(PlacevecError, match=r"hub gives no model\.safetensors of that name \(cannot reach"):
+    with pytest.raises(PlacevecError, match=r"hub has no model\.safetensors under that name \(cannot reach"):
         start_from(ResNet18(["red"], dim=4), ["red"], "timm/resnet18.a1_in1k")

@@ -183,7 +183,7 @@ def test_what_cannot_be_used(helsinki_dataset: Dataset, tmp_path: Path) -> None:
     shutil.copytree(helsinki_dataset.path, tmp_path / "hel")
     before = sorted(path.name for path in (tmp_path / "hel").rglob("*"))
     wrong: list[tuple[type[Exception], str, dict[str, Any]]] = [
-        (AreaError, "lie elsewhere", {"osm": osm, "out": tmp_path / "hel"}),
+        (AreaError, "are elsewhere", {"osm": osm, "out": tmp_path / "hel"}),
         (AreaError, "is outside", {"osm": osm, "bbox": "20,20,21,21", "out": tmp_path / "a"}),
         (DatasetError, "no entity", {"osm": osm, "types": "founding", "out": tmp_path / "b"}),
         (SourceError, "one extract", {"out": tmp_path / "c"}),

@@ -164,7 +164,11 @@ def test_read_only_folders(
     mounting.mount("read_only", tmp_path)
     for command in _commands(tmp_path, helsinki_dataset.path, quick_run, quick_table, options):
         refused(
-            mounting.run(*command), "cannot write", "read-only", "choose another place", str(tmp_path / "x")
+            mounting.run(*command),
+            "cannot write",
+            "read-only",
+            "choose another location",
+            str(tmp_path / "x"),
         )
     mounting.mount("release", tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -204,7 +208,7 @@ def test_places_that_take_no_files(
     commands = [_commands(one, helsinki_dataset.path, quick_run, quick_table, options) for one in where]
     for number, pair in enumerate(zip(*commands, strict=True)):
         command, folder = pair[number % 2], where[number % 2]
-        refused(nursery.run(*command), f"cannot write {folder / 'x'}", "choose another place")
+        refused(nursery.run(*command), f"cannot write {folder / 'x'}", "choose another location")
     assert (tmp_path / "file").read_text() == "mine"
     refused(nursery.run("explore", quick_table, "--html", tmp_path), "is a directory")
     refused(nursery.run("prepare", "loc2vec", *jobs.PLACES, "--out", tmp_path / "file"), "file")

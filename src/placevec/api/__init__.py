@@ -1,6 +1,6 @@
 """The public functions: prepare, train, embed, similar, evaluate, explore and others.
 
-The command line and notebooks call them; each can be run again after a kill. One module per command.
+The command line and notebooks call them; each can be run again after an interruption. One module per command.
 """
 
 from placevec.api.benchmarking import benchmark_encoders

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def model_behind(vectors: Embeddings | EmbeddingsOfViews, model: Model | PathLike | None, what: str) -> Model:
-    """The model that made some vectors; InputError, saying ``what`` needs it, if it is not found."""
+    """The model that made some vectors; InputError, which says that ``what`` needs it, if it is not found."""
     table = vectors.of(vectors.views[0])
     found = recorded_model(table, model)
     if found is None:
@@ -30,10 +30,10 @@ def model_behind(vectors: Embeddings | EmbeddingsOfViews, model: Model | PathLik
 
 
 def view_of_images(vectors: Embeddings | EmbeddingsOfViews, model: Model, view: str | None) -> Embeddings:
-    """The vectors that words and images are compared with: those of a given view, else of the only view of images.
+    """The vectors that words and images are compared with: those of the given view, or else of the only image view.
 
-    Fused vectors contain those of a place's own names, which words would find by their spelling, not by what is there.
-    They are the default only if the model has several views of images, or none.
+    Fused vectors contain the vectors of a place's own names, so words would match names by their spelling instead of
+    what is there. They are the default only if the model has several image views, or none.
     """
     from placevec.inference.images import image_views
 
@@ -64,16 +64,16 @@ def vectors_of_texts(
 def vector_of_upload(
     model: Model, content: bytes, ending: str, view: str | None, max_bytes: int
 ) -> tuple[NDArray[np.float32], str]:
-    """((D,) vector of an image that somebody sends, the view that it was read as).
+    """((D,) vector of an uploaded image, the view that it was read as).
 
-    The image is read from a temporary file, which is removed again, and its name gives nothing but the format.
+    The image is read from a temporary file, which is deleted afterwards; only the format is taken from its name.
 
     Args:
-        model: with a view of images.
+        model: a model with an image view.
         content: the bytes of the image.
-        ending: of its format, such as ``.png``.
-        view: the view that it is of, see `placevec.inference.images.embed_image`.
-        max_bytes: limit of its size.
+        ending: file extension of its format, such as ``.png``.
+        view: the view that it belongs to, see `placevec.inference.images.embed_image`.
+        max_bytes: maximum size.
 
     Raises:
         SourceError: not an image, of another format, damaged, or too large in bytes or pixels.

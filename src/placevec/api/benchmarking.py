@@ -1,4 +1,4 @@
-"""`benchmark_encoders`: compares location encoders with one another and with baselines that need none."""
+"""`benchmark_encoders`: compares location encoders with one another and with baselines."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ ALL = "all"
 def similar_categories(
     vectors: PathLike, category: str = ALL, *, k: Annotated[int, Limits(min=1)] = 10
 ) -> pd.DataFrame:
-    """The categories of points of interest nearest to one, or to each, by the cosine of their vectors.
+    """The POI categories nearest to one category, or to each, by the cosine of their vectors.
 
     Args:
-        vectors: Run of poi2vec, or table of vectors of categories.
-        category: Category, such as food/cafe or cafe; all: every one.
+        vectors: Run of poi2vec, or table of category vectors.
+        category: Category, such as food/cafe or cafe; `all` for every category.
         k: Number of categories to find.
 
     Returns:
@@ -36,7 +36,7 @@ def similar_categories(
 
     Raises:
         InputError: an unknown category, or a table without vectors.
-        ModelError: a run without vectors of categories.
+        ModelError: a run without category vectors.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "vectors.csv"

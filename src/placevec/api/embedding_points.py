@@ -60,7 +60,7 @@ def embed_points(
     wait: bool = False,
     progress: Progress = SILENT,
 ) -> PointsEmbedded:
-    """Write the vectors of a table's points, of any number of rows, in constant memory.
+    """Write the vectors of a table's points, for any number of rows, in constant memory.
 
     Args:
         model: Model that reads only coordinates: a run of ``sphere2vec``, or imported location encoders.
@@ -71,7 +71,7 @@ def embed_points(
         crs: Coordinate reference system, such as EPSG:3067 (default: the file's own, otherwise degrees).
         id: Column of unique IDs (default: place_id, id, or the row number).
         date: Column of dates and times, or of fractions of the year, for a model trained with dates.
-        dtype: Type of the stored numbers; int8 reads the points twice.
+        dtype: Data type in which the vectors are stored; int8 reads the points twice.
         wait: Wait for another process that is writing --out, instead of stopping.
         progress: Receives progress reports.
 

@@ -66,7 +66,7 @@ def evaluate(
     """Compare vectors with chance, coordinates, raw features and an untrained encoder.
 
     Args:
-        embeddings: Table of vectors, or with labels or fine_tune a run, whose training dataset is embedded first.
+        embeddings: Table of vectors; with labels or fine_tune also a run, whose training dataset is embedded first.
         view: View whose vectors are evaluated if there are several (default: the fused vectors, with each view in a
             row of its own).
         dataset: Dataset of the vectors, if it has moved; for a run, a dataset with labels to evaluate it on.
@@ -86,7 +86,8 @@ def evaluate(
             the labels.
         fine_tune_epochs: Maximum epochs of fine-tuning; validation chooses how many of them to keep, possibly none
             (default: 30, or 5 with quick).
-        resume_in: Folder that keeps fine-tuned folds, so that the same call continues after a kill (default: none).
+        resume_in: Folder that keeps fine-tuned folds, so that the same call continues after an interruption (default:
+            none).
         cityrep: Folder of a CityRep release, whose tasks and blocks replace those of placevec.
         cityrep_model: Model name under which the vectors are also written into that folder.
         seeds: Number of shuffles of the blocks, and number of untrained encoders.
@@ -217,14 +218,14 @@ def evaluate_model(
     budget: Effort = "full",
     progress: Progress = SILENT,
 ) -> Report:
-    """Compare the predictions of a model with a head with baselines, on places that it was not trained on.
+    """Compare the predictions of a model that has a head with baselines, on places that it was not trained on.
 
-    A model of words and images, without a head, is evaluated as `evaluate_words` does.
+    A model of words and images, without a head, is evaluated as in `evaluate_words`.
 
     Args:
-        model: Run or model directory, such as those that `train` makes for ``sphere2vec``.
+        model: Run or model directory, for example from `train` with ``sphere2vec``.
         dataset: Dataset to evaluate on, with labels or texts as the model needs (default: the training dataset).
-        baselines: Also evaluate what needs no training of encoders, and untrained ones.
+        baselines: Also evaluate baselines, including untrained encoders.
         seed: Seed of resampling and of random baselines.
         regions: Also train new probes on the model's vectors without one region at a time: polygons, a table with
             place_id, or a column of the places.
@@ -268,17 +269,18 @@ def evaluate_words(
     seed: Annotated[int, Limits(min=0)] = 0,
     progress: Progress = SILENT,
 ) -> WordsReport:
-    """Measure how words find images and images words, and types by name, on places that a model was not trained on.
+    """Measure how well words retrieve images, and images words, and types by name, on places that a model was not
+    trained on.
 
-    Recall at 1, 5 and 10 and ranks both ways, within types, and by kind, language and script of the words; beside chance,
-    the type oracle, ridge on statistics of the images, and untrained encoders.
+    Recall at 1, 5 and 10 and ranks in both directions, within types, and by kind, language and script of the words,
+    compared with chance, a type oracle, ridge regression on image statistics, and untrained encoders.
 
     Args:
         model: Run or model of words and images, such as those of ``where2vec``.
         dataset: Dataset with both (default: the training dataset).
-        view: View of images, where the model has several.
-        embeddings: Table with the model's vectors of that view (default: made here).
-        baselines: Also evaluate what needs no training of encoders, and untrained ones.
+        view: Image view, if the model has several.
+        embeddings: Table with the model's vectors of that view (default: computed here).
+        baselines: Also evaluate baselines, including untrained encoders.
         seeds: Number of untrained encoders.
         seed: Seed of the text drawn for each place, and of samples.
         progress: Receives progress reports.

@@ -122,7 +122,7 @@ def _write_partitions(
 
     level = LEVELS[grid] if level is None else level
     if level > MAX_LEVELS[grid]:
-        raise UsageError(f"--level of {grid} is at most {MAX_LEVELS[grid]}; got {level}")
+        raise UsageError(f"--level must be at most {MAX_LEVELS[grid]} for {grid}; got {level}")
     count = write_partitioned(table, store_at(place), grid=grid, level=level, progress=progress)
     progress.say(f"Note: {count:,} files, one for each cell of {grid} level {level}")
     return len(table)

@@ -12,7 +12,7 @@ from placevec.errors import MissingExtraError, PlacevecError
 
 @dataclass(frozen=True)
 class Use:
-    """The purpose of an extra.
+    """What an extra is used for.
 
     Attributes:
         extra: its name, as in ``pip install "placevec[NAME]"``.

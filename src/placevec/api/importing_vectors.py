@@ -67,16 +67,17 @@ def import_vectors(
         out: GeoParquet file to write, atomically.
         dataset: Dataset whose places get the vectors.
         places: Table of places that get the vectors: points or polygons.
-        bbox: Area as west,south,east,north, degrees: of the grid with --spacing, or of the rows of a table.
+        bbox: Area as west,south,east,north, degrees: for the grid of --spacing, or for the rows of a table.
         spacing: Distance between the points of a grid over --bbox, meters, for rasters.
         size_m: Side of the square whose pixels are averaged for each point, meters (default: the footprint of the
             dataset's places, or the one pixel that holds the point).
-        year: Year to read of a folder that has several.
-        model_version: Version of the model that made the vectors, where the files do not say it.
-        crs: Coordinate reference system of x and y in tables of CityRep, such as EPSG:32630 (default: by its registry).
-        max_distance_m: Maximum distance between a place and the row of a table that it takes, meters (default: the usual
-            distance between rows).
-        dtype: Type of the stored numbers.
+        year: Year to read from a folder that has several years.
+        model_version: Version of the model that made the vectors, if the files do not state it.
+        crs: Coordinate reference system of x and y in CityRep tables, such as EPSG:32630 (default: taken from its
+            registry).
+        max_distance_m: Maximum distance between a place and the row of a table that is matched to it, meters
+            (default: the usual distance between rows).
+        dtype: Data type in which the vectors are stored.
         progress: Receives progress reports.
 
     Raises:
@@ -105,11 +106,11 @@ def import_vectors(
     wanted = _wanted(dataset, places, progress)
     tables = [Path(one) for one in given if str(one).lower().endswith(ENDINGS)]
     if tables and len(tables) < len(given):
-        raise UsageError("rasters and tables are different products: import them one by one")
+        raise UsageError("rasters and tables are different products: import them separately")
     area: Area | None = bbox  # type: ignore[assignment]  # as read_box returns it
     if tables:
         if any(one is not None for one in (spacing, size_m, year)):
-            raise UsageError("--spacing, --size-m and --year apply to rasters: a table has places of its own")
+            raise UsageError("--spacing, --size-m and --year apply to rasters: a table has its own places")
         table = _of_tables(tables, wanted, area, crs, model_version, max_distance_m, progress)
     else:
         if crs is not None or max_distance_m is not None:
@@ -117,7 +118,9 @@ def import_vectors(
         if wanted is None:
             wanted = _grid(area, spacing)
         elif area is not None or spacing is not None:
-            raise UsageError("--bbox and --spacing make a grid: remove them, or --dataset and --places")
+            raise UsageError(
+                "--bbox and --spacing make a grid: remove them, or remove --dataset and --places"
+            )
         chosen = None if year is None else str(year)
         table = _of_rasters([str(one) for one in given], wanted, size_m, chosen, model_version, progress)
     table.save(path, dtype)
@@ -158,12 +161,14 @@ def _grid(area: Area | None, spacing: float | None) -> _Wanted:
 
     if area is None or spacing is None:
         raise UsageError(
-            "a raster has a vector every few meters: say for which places, with --dataset, --places, or --bbox and "
+            "a raster has a vector every few meters: choose the places with --dataset, --places, or --bbox and "
             "--spacing"
         )
     made = Places.from_grid(metric_grid(area, spacing), size_m=spacing, spacing_m=spacing)
     if not len(made):
-        raise UsageError(f"--bbox has no point of a grid of {spacing:g} m: choose a smaller --spacing")
+        raise UsageError(
+            f"--bbox contains no point of a grid with a spacing of {spacing:g} m: choose a smaller --spacing"
+        )
     return _Wanted(made.place_id, made.lonlat, made.geometry, np.full(len(made), None, object))
 
 
@@ -185,7 +190,7 @@ def _of_rasters(
     )  # fmt: skip
     held = found.pixels > 0
     _check_lost(held, {why: int(rows.sum()) for why, rows in found.lost.items()}, paths, progress)
-    progress.say(f"Note: {found.edition}; pixels averaged for a place: {_spread(found.pixels[held])}")
+    progress.say(f"Note: {found.edition}; pixels averaged per place: {_spread(found.pixels[held])}")
     return _table(wanted, held, found.vectors[held], found.edition, found.files)
 
 
@@ -220,7 +225,7 @@ def _of_tables(
     )  # fmt: skip
     vectors = matches.mean(found.vectors[latest])
     held = matches.matched
-    _check_lost(held, {"where the table has no row": int((~held).sum())}, names, progress)
+    _check_lost(held, {"without a row in the table": int((~held).sum())}, names, progress)
     return _table(wanted, held, vectors[held], found.edition, names)
 
 
@@ -254,7 +259,7 @@ def _check_lost(
     if (~held).sum() > MAX_LOST * len(held):
         raise SourceError(
             f"{', '.join(files[:3])}{' and more' if len(files) > 3 else ''}: {'; '.join(told) or 'there are no places'}. "
-            "Give the files of their area"
+            "Give the files for their area"
         )
     for one in told:
         progress.say(f"Note: {one}; they are left out")

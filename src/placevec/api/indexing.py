@@ -1,4 +1,4 @@
-"""`index` and `precompute`: what search and explorer would otherwise compute each time."""
+"""`index` and `precompute`: compute once what search and explorer would otherwise compute each time."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Indexed:
         path: its file; None if it is in memory only.
         backend: kind of index.
         metric: distance between vectors.
-        storage: numbers that are compared first.
+        storage: precision of the first comparison.
         places: number of places in it.
-        added: number of places that were added to what was there.
+        added: number of places that were added to an existing index.
         bytes: size of the file.
         recall: share of the ten nearest places that it finds, measured against exact search.
-        seconds: time that it took, the measurement of recall included.
-        reused: whether it was there before.
-        note: why the index that was there could not be used; empty otherwise.
+        seconds: time taken, including the measurement of recall.
+        reused: whether it already existed.
+        note: why an existing index could not be used; empty otherwise.
     """
 
     path: Path | None
@@ -59,8 +59,8 @@ class Projected:
         path: its file; None if it is in memory only.
         method: method.
         places: number of places in it.
-        seconds: time that it took.
-        reused: whether it was there before.
+        seconds: time taken.
+        reused: whether it already existed.
     """
 
     path: Path | None
@@ -72,10 +72,10 @@ class Projected:
 
 @dataclass(frozen=True)
 class Precomputed:
-    """What `precompute` has made or found.
+    """What `precompute` computed or found.
 
     Attributes:
-        folder: where it is, beside the table; None if the table has no file.
+        folder: where the results are, next to the table; None if the table has no file.
         projections: one per method.
         indexes: one per metric.
         notes: remarks for the user.
@@ -99,10 +99,10 @@ def index(
     force: bool = False,
     progress: Progress = SILENT,
 ) -> Indexed:
-    """Build the index that `similar` uses, and keep it beside the table.
+    """Build the index that `similar` uses, and keep it next to the table.
 
-    An index that is already there is used; if places were appended to the table, only these are added (Annoy builds
-    anew). Its recall is measured against exact search.
+    An existing index is reused; if places were appended to the table, only these are added (an Annoy index is
+    rebuilt). Its recall is measured against exact search.
 
     Args:
         embeddings: Table of vectors.
@@ -174,10 +174,10 @@ def precompute(
     seed: Annotated[int, Limits(min=0)] = 0,
     progress: Progress = SILENT,
 ) -> Precomputed:
-    """Compute projections and indexes once, and keep them beside the table for `explore`, the app and `similar`.
+    """Compute projections and indexes once, and keep them next to the table for `explore`, the app and `similar`.
 
-    They are named by the hash of the vectors, so a table that has changed never gets those of another. Run again, only
-    what is missing is computed.
+    They are named by the hash of the vectors, so a table that has changed never gets outdated results. A second run
+    computes only what is missing.
 
     Args:
         embeddings: Table of vectors.
@@ -186,7 +186,7 @@ def precompute(
         metrics: Distances to build indexes for, separated by commas.
         backend: Kind of index (exact builds none).
         storage: Precision of an index's first comparison.
-        trees: Trees of an Annoy index.
+        trees: Number of trees in an Annoy index.
         max_places: Maximum number of places in a projection, a seeded sample (default: all).
         skip_projections: Compute no projections.
         skip_indexes: Build no indexes.

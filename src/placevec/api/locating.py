@@ -1,4 +1,4 @@
-"""`locate`: likely coordinates of vectors of a location encoder."""
+"""`locate`: likely coordinates for the vectors of a location encoder."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def locate(
     gallery: Embeddings | PathLike | None = None,
     refine: bool = True,
 ) -> pd.DataFrame:
-    """Likely coordinates of vectors, such as an image's vector in the space of a location encoder.
+    """Likely coordinates for vectors, such as an image's vector in the space of a location encoder.
 
     Args:
         model: A model that reads only coordinates, or its directory.
-        vectors: (Q, dim) vectors, or one.
+        vectors: (Q, dim) vectors, or a single vector.
         k: Points per vector, the most similar first.
-        gallery: Vectors of the points to choose from, of the same model, or their table (default: 50,000 points all over
-            the Earth, kept as gallery.parquet beside the model).
+        gallery: Vectors, from the same model, of the points to choose from, or their table (default: 50,000 points all
+            over the Earth, kept as gallery.parquet next to the model).
         refine: Move the most similar point to where its vector fits best.
 
     Returns:

@@ -44,12 +44,12 @@ class LabelMapReport:
     Attributes:
         paths: the files.
         task: name of the labels.
-        places: that were predicted.
-        labeled: those of them whose label was given.
+        places: number of predicted places.
+        labeled: number of them whose label was given.
         learner: the best probe, or fine-tuned encoders.
-        scores: measure -> value on blocks that the learner did not see.
-        chance: the first measure of predicting the mean.
-        notes: what else the reader should know.
+        scores: measure -> value on held-out blocks.
+        chance: value of the first measure when predicting the mean.
+        notes: further remarks for the user.
     """
 
     paths: tuple[Path, ...]
@@ -79,10 +79,11 @@ def map_labels(
     fine_tune: bool = False, budget: Effort = "full", resolution_m: float | None = None, title: str | None = None,
     seed: int = 0, progress: Progress = SILENT,
 ) -> LabelMapReport:  # fmt: skip
-    """Predict labels for all places; the extension of ``out`` selects the format, none writes all into a folder.
+    """Predict labels for all places; the extension of ``out`` selects the format; without an extension, all formats
+    are written into a folder.
 
     Raises:
-        UsageError: an unsupported extension, or options that do not go together.
+        UsageError: an unsupported extension, or options that cannot be combined.
         EvaluationError: labels that cannot be learned.
         DatasetError: the dataset of the vectors is gone.
     """
@@ -212,7 +213,7 @@ def _tags(found: LabelMap, dataset: Dataset) -> dict[str, str]:
 
 
 def _frame(found: LabelMap, dataset: Dataset) -> pd.DataFrame:
-    """One row a place: what is predicted, how far to trust it, and the label."""
+    """One row per place: what is predicted, how far to trust it, and the label."""
     import pandas as pd
 
     columns: dict[str, Any] = {"place_id": dataset.place_ids[found.rows]}

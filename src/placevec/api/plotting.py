@@ -152,7 +152,7 @@ def picture_words(
     Args:
         report: What `evaluate_words` returned.
         out: Plot to write, .png.
-        method: Projection (default: umap where umap-learn is installed, else tsne).
+        method: Projection (default: umap if umap-learn is installed, otherwise tsne).
         progress: Receives progress reports.
     """
     from placevec.explorer.figures.modalities import write_modalities

@@ -81,17 +81,17 @@ def predict(
     in constant memory; ``.png`` is a figure with one row per class and one column per model; ``.html`` is a page that
     needs no network; ``.parquet`` is a table of predictions at ``points``.
 
-    With ``types``, the places of a dataset are labeled by the names of types instead, which the model was not trained to
-    predict: a type's name is put into several sentences, and the nearest to a place's image is its prediction. The
-    output is .parquet, .geojson, .html (the page of explore) or .png. Probabilities are shares of the given types and
-    are not calibrated.
+    With ``types``, the places of a dataset are labeled instead with types given by name, which the model need not have
+    been trained on: each name is put into several sentences, and the type nearest to a place's image is its
+    prediction. The output is .parquet, .geojson, .html (the page of explore) or .png. Probabilities are shares of the
+    given types and are not calibrated.
 
     With ``labels``, the labels of some places are predicted for all places of a dataset, by the best probe on their
     vectors. The output is .tif (cells and polygons), .parquet, .html (the page of explore), or a folder for all of them.
 
     Args:
-        models: Model or its directory, or several for a figure or page; each has a head and reads only coordinates. With
-            labels, any model or a table of vectors.
+        models: Model or its directory, or several for a figure or page; each must have a head and read only
+            coordinates. With labels, any model or a table of vectors.
         out: File to write: .tif, .png, .html or .parquet; with labels, also a folder.
         classes: Class to predict; several separated by commas, or repeated (not for models that predict numbers).
         dataset: Dataset whose places are labeled, with types, or predicted, with labels (default: the recorded one).
@@ -104,7 +104,7 @@ def predict(
         labels: Table of labels of some places, with place_id, lon and lat or polygons, as for evaluate.
         columns: Label column of that table; with --kind distribution or multilabel, several separated by commas.
         kind: Kind of labels (default: inferred from the values).
-        fine_tune: Train the encoders further on the labels, instead of probes on their vectors.
+        fine_tune: Fine-tune the encoders on the labels, instead of training probes on their vectors.
         budget: Size of the probes and length of fine-tuning (at most 30 epochs of fine-tuning with full, 5 with
             quick).
         points: Table of points to predict for or, with a figure or page, to draw as dots.

@@ -1,4 +1,4 @@
-"""`similar`: the places most similar to one."""
+"""`similar`: the places most similar to a given one."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def similar(
             with (the others may miss places; built once and saved next to the table).
         storage: Precision of the first comparison (int8 and bits save memory; the best candidates are compared again
             at full precision).
-        trees: Trees of an Annoy index.
+        trees: Number of trees in an Annoy index.
         quality: Number of candidates that an approximate index examines (default or -1: the index's own default).
         dataset: Dataset to embed the query from, if it has moved.
         model: Run or model to embed the query with, if it has moved.

@@ -78,12 +78,13 @@ def export(
         view: View whose vectors are written if there are several (default: the fused vectors).
         projection: Projection of --atlas.
         max_places: Maximum number of places of --projector, a seeded sample (default: all).
-        partitions: Folder, or address of an object store such as s3://BUCKET/FOLDER, for GeoParquet in parts, one for
-            each cell: GRID=CELL/*.parquet.
+        partitions: Folder, or address of an object store such as s3://BUCKET/FOLDER, for partitioned GeoParquet, one
+            part per cell: GRID=CELL/*.parquet.
         grid: Grid of --partitions.
-        level: Level of that grid (default: 9 for quadkey, 4 for h3).
-        stac: Folder for a STAC collection and item that describe the table, with the fields of the embedding extension.
-        cog: Cloud-optimized GeoTIFF (.tif) of vectors on a grid: one band for each dimension, int8 with a scale each.
+        level: Level of the grid of --partitions (default: 9 for quadkey, 4 for h3).
+        stac: Folder for a STAC collection and item that describe the table, with the fields of the STAC embedding
+            extension.
+        cog: Cloud-optimized GeoTIFF (.tif) of vectors on a grid: one band per dimension, each int8 with its own scale.
         progress: Receives progress reports.
     """
     from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder

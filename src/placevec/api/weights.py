@@ -30,8 +30,8 @@ def import_weights(
 
     Args:
         file: Checkpoint: .pt, .pth or .pth.tar; only its tensors and plain values are read.
-        system: System of the weights: loc2vec-12, loc2vec-rgb, where2vec-s2, torchspatial, geoclip, satclip, climplicit,
-            sinr or csp.
+        system: System that the weights come from: loc2vec-12, loc2vec-rgb, where2vec-s2, torchspatial, geoclip,
+            satclip, climplicit, sinr or csp.
         out: Model directory to create.
         zoom: Zoom of the tiles that a Loc2Vec model was trained on (default 17).
         layers: Input channels of a Loc2Vec model, or bands of where2vec-s2, in order, separated by commas (default:

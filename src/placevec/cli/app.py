@@ -66,7 +66,7 @@ VERBS = {
     ),
     "import-vectors": (
         "placevec.cli.import_vectors",
-        "Take published embeddings, such as AlphaEarth, TESSERA or Clay, as a table of vectors.",
+        "Import published embeddings, such as AlphaEarth, TESSERA or Clay, as a table of vectors.",
     ),
     "benchmark": (
         "placevec.cli.benchmark",

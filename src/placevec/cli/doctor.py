@@ -23,7 +23,7 @@ def command(*, network: bool = False, as_json: bool = False) -> int:
     """Print every fact, and end with exit code 1 if something needed is missing or unsafe.
 
     Args:
-        network: Also ask whether pypi.org and huggingface.co answer; without it nothing is sent.
+        network: Also check whether pypi.org and huggingface.co respond; without this option, nothing is sent.
     """
     facts = examine(network=network)
     if as_json:

@@ -11,12 +11,12 @@ from placevec.cli.signature import taking_keywords_of
 from placevec.sources.web_address import printable_address
 
 HELP = """\
-Rasters are read only where the places are: of AlphaEarth (GeoTIFF of 64 bands, also by its address) and TESSERA (.npy
-with scales, or GeoTIFF of 128 bands). Tables of Clay, Earth Index, Major TOM and CityRep have places of their own, or
-their rows go to those of --dataset or --places. Versions are never mixed.
+Rasters are read only where the places are: AlphaEarth (a GeoTIFF with 64 bands, also by its URL) and TESSERA (.npy
+with scales, or a GeoTIFF with 128 bands). Tables from Clay, Earth Index, Major TOM and CityRep have their own places,
+or their rows are matched to the places of --dataset or --places. Versions are never mixed.
 
-The result is a table like any other: search it, explore it, evaluate it, or compare yours with it by
-`placevec evaluate MINE.parquet --beside THIS.parquet`.
+The result is a table like any other: search it, explore it, evaluate it, or compare your vectors with
+it: `placevec evaluate MINE.parquet --beside THIS.parquet`.
 
 For example:
 

@@ -31,7 +31,7 @@ def command(*paths: Path, as_json: bool = False, quiet: bool = False, **options:
     """Serve until stopped.
 
     Args:
-        paths: Run or model, then files of vectors that it made.
+        paths: Run or model, then files of vectors made by it.
     """
     run, *embeddings = paths
 

@@ -6,7 +6,7 @@
     dataset) places.parquet          GeoParquet: place_id, lon, lat, name, geometry
     map/X_Y.tif  map.vrt    the map view's shards (see views.raster)
     chips.parquet  chips/    image chips of places (see views.chips)
-    features/               ready features of places (see views.features)
+    features/               features of places (see views.features)
     map_coverage.tif        share of every layer in coarse cells
     landuse_coverage.tif    the same for label classes, never an input
     pois.parquet            named features and points of interest

@@ -60,7 +60,8 @@ def on_ray(
         if ray.is_initialized():
             if address is not None:
                 raise UsageError(
-                    "this process is connected to a Ray cluster: leave out --address, or disconnect with ray.shutdown()"
+                    "this process is already connected to a Ray cluster: leave out --address, or disconnect with "
+                    "ray.shutdown()"
                 )
         else:
             stack.enter_context(_connected(ray, address, workers))
@@ -147,8 +148,8 @@ def _check_on_loopback(ray: Any) -> None:
     found = str(ray.get_runtime_context().gcs_address)
     if not found.startswith(("127.", "localhost:", "[::1]")):
         raise PlacevecError(
-            f"Ray {ray.__version__} listens on {found}, where others could use it: start a cluster yourself in a safe "
-            "network, and give its --address"
+            f"Ray {ray.__version__} listens on {found}, where others could use it: start a cluster yourself on a "
+            f"safe network, and give its --address"
         )
 
 
@@ -266,7 +267,7 @@ class RayExecutor:
                     state.calls[actor.make.remote(part.content)] = actor, part
             if lost := self.died - before:
                 self._progress.say(
-                    f"Note: {lost} {'worker' if lost == 1 else 'workers'} died; what was lost was made again by others"
+                    f"Note: {lost} {'worker' if lost == 1 else 'workers'} died; lost work was redone by others"
                 )
         finally:
             for actor, _ in state.calls.values():  # they would go on with what nobody waits for
@@ -352,7 +353,8 @@ def _count_failure(part: Part | None, outcome: Outcome, state: _Run) -> None:
     state.tries[part.name] += 1
     if state.tries[part.name] > RETRIES:
         raise PlacevecError(
-            f"{part.name} failed {state.tries[part.name]} times, at last because {outcome.problem}; finished parts are "
+            f"{part.name} failed {state.tries[part.name]} times, the last time because {outcome.problem}; finished "
+            f"parts are "
             "kept: run the same command again"
         )
     state.queue.appendleft(part)

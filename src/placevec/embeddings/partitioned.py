@@ -81,6 +81,6 @@ def write_partitioned(
     if strange := sorted(set(there) - written):
         raise OutputError(
             f"{store.shown} also holds {len(strange):,} files of another export, such as {strange[0][:120]}, which "
-            "would be read together with these: remove them, or write to an empty place"
+            f"would be read together with these: remove them, or write to an empty folder"
         )
     return len(written)

@@ -40,7 +40,7 @@ def write_cog(table: Embeddings, path: Path) -> int:
     from rasterio.enums import Resampling
 
     if path.suffix.lower() not in (".tif", ".tiff"):
-        raise UsageError(f"a raster of vectors is GeoTIFF: the file name must end in .tif; got {path.name}")
+        raise UsageError(f"a raster of vectors is a GeoTIFF: the file name must end in .tif; got {path.name}")
     atomic.check_writable(path)
     rows = np.flatnonzero(np.isfinite(table.lonlat).all(axis=1))
     if not len(rows):
@@ -108,19 +108,20 @@ def _on_utm(lonlat: Floats) -> tuple[NDArray[np.int64], Any, str]:
 
     tree = cKDTree(to_ecef(lonlat[:, 0], lonlat[:, 1]))
     if len(lonlat) < 2:
-        raise EmbeddingsError("one place makes no raster")
+        raise EmbeddingsError("a single place is not enough for a raster")
     apart = tree.query(tree.data, 2)[0][:, 1]
     side = float(np.median(apart))
     alike = float(np.mean(np.abs(apart - side) <= 0.25 * side))
     if side <= 0 or alike < 0.5:
         raise EmbeddingsError(
-            f"these places are on no grid: only {alike:.0%} have a neighbor about {side:,.0f} m away, as most should; a "
+            f"these places are not on a grid: only {alike:.0%} have a neighbor about {side:,.0f} m away, as most "
+            f"should; a "
             "raster needs map tiles, or the places of --spacing"
         )
     crs = f"EPSG:{utm_zone(*np.median(lonlat, axis=0).tolist())}"
     x, y = Transformer.from_crs(4326, crs, always_xy=True).transform(lonlat[:, 0], lonlat[:, 1])
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise EmbeddingsError("these places span more than a UTM zone can show: export them in parts")
+        raise EmbeddingsError("these places span more than one UTM zone can show: export them in parts")
     west, north = float(x.min()) - side / 2, float(y.max()) + side / 2
     place = _empty(
         int(np.ceil((y.max() - y.min()) / side)) + 1, int(np.ceil((x.max() - x.min()) / side)) + 1, 1
@@ -137,7 +138,7 @@ def _on_utm(lonlat: Floats) -> tuple[NDArray[np.int64], Any, str]:
 def _empty(height: int, width: int, dim: int) -> NDArray[np.int64]:
     if height * width * dim > MAX_PIXELS:
         raise EmbeddingsError(
-            f"a raster of these places has {height:,} x {width:,} pixels of {dim:,} numbers, more than {MAX_PIXELS:,}: "
-            "export an area at a time"
+            f"a raster of these places has {height:,} x {width:,} pixels of {dim:,} numbers, more than "
+            f"{MAX_PIXELS:,}: export one area at a time"
         )
     return np.full((height, width), -1, np.int64)

@@ -21,8 +21,8 @@ from placevec.geo.geoparquet import read_geoparquet
 from placevec.io import atomic
 
 TYPE_NOTE = (
-    "emb:type is chip, the closest term: v0.0.1 of the STAC embedding extension, a proposal, knows only pixel and chip, "
-    "and none for vectors of entities or of bare coordinates"
+    "emb:type is chip, the closest term: v0.0.1 of the STAC embedding extension, a proposal, has only pixel and "
+    "chip, and no term for vectors of entities or of coordinates alone"
 )
 _VERSION = "1.0.0"
 _SPDX = re.compile(r"[A-Za-z0-9.+-]+")

@@ -114,12 +114,12 @@ def find_text_model(name: str, *, sha256: str | None = None, download: bool = Fa
 
     Args:
         name: see above.
-        sha256: of the weights that are wanted; a model of another name is taken where it has these.
-        download: fetch it from the hub where it is nowhere else. A model from disk never makes a download happen.
+        sha256: hash of the required weights; a model with another name is used if its weights have this hash.
+        download: fetch the model from the hub if it is nowhere else. A model on disk never causes a download.
 
     Raises:
-        ModelError: it is not here, and how to get it; or its weights are others.
-        MissingExtraError: without transformers.
+        ModelError: it was not found (the message says how to get it), or its weights differ.
+        MissingExtraError: transformers is not installed.
     """
     known = str(Path(name).resolve()) if Path(name).is_dir() else ALIASES.get(name.lower(), name)
     path = _place(known, download=download)

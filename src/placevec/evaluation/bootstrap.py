@@ -337,5 +337,5 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def mean_of(values: Floats, over: Resampling, scale: Scale = "logit") -> Score:
-    """The mean of (N,) values, one a place."""
+    """The mean of (N,) values, one per place."""
     return over.score([partial(weighted_mean, values, over.block)], len(values), scale, values)

@@ -84,11 +84,11 @@ class Uncertainty:
 
 
 class CorrelatedBlocks:
-    """Blocks with where they lie and how many places they hold.
+    """Blocks with their locations and the number of places in each.
 
     Args:
         lonlat: (B, 2) degrees of the middle of each block.
-        sizes: (B,) places in it.
+        sizes: (B,) number of places in each block.
         side_m: side of a block.
 
     >>> lonlat = np.stack(np.meshgrid(np.arange(4), np.arange(4)), axis=-1).reshape(-1, 2) / 111.32

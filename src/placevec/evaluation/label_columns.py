@@ -31,7 +31,8 @@ def label_names(columns: Sequence[str]) -> list[str]:
 def are_numbers(name: str, values: pd.Series) -> bool:
     """Whether known values of a column are numbers to predict, not classes.
 
-    Numbers are classes when they are whole and have at most `MAX_VALUES` distinct values; text and booleans always.
+    Numbers count as classes if they are integers with at most `MAX_VALUES` distinct values; text and booleans always
+    do.
 
     Raises:
         EvaluationError: the column has neither numbers nor text.

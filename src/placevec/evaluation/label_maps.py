@@ -99,7 +99,7 @@ def map_labels(
     """Predict a task's labels for every place with a vector.
 
     Args:
-        emb: the vectors, one a place.
+        emb: the vectors, one per place.
         task: with rows of the dataset.
         rows: (N,) row of the dataset of each vector.
         lonlat: (N, 2) degrees of the same places.

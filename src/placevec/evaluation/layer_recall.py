@@ -69,7 +69,7 @@ class LayerRecall:
     """The layers that some but not all places hold.
 
     Attributes:
-        rows: one a layer.
+        rows: one per layer.
         places: how many were looked at.
         apart_m: those that answer are at least so far from the query.
         block_m: side of the blocks that intervals resample.

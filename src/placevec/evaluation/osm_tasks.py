@@ -78,7 +78,7 @@ def landuse_labels(dataset: Dataset, rows: Ints) -> NDArray[np.object_]:
 
 
 def poi_task(dataset: Dataset) -> Task:
-    """Which groups of points of interest lie in each footprint: one yes or no a group.
+    """Which groups of points of interest lie in each footprint, as one boolean per group.
 
     Raises:
         EvaluationError: no points stored, or no group with `MIN_PLACES` places with and without it.
@@ -108,7 +108,7 @@ def poi_presence(
     if not file.exists():
         raise NoLabelsError("pois", file)
     if dataset.base_map is None:
-        raise EvaluationError("task pois: the dataset has no map, which gives places their footprints")
+        raise EvaluationError("task pois: places have no footprints, because the dataset has no map")
     pois = read_pois(file)
     counts, groups = poi_counts(pois, dataset.footprints()[rows], dataset.zoom)
     return np.asarray(counts) > 0, groups, _drawn_in(pois)

@@ -83,7 +83,7 @@ class Training:
     balanced: bool = True
 
     def columns(self) -> Array:
-        """(n, outputs) the target as numbers: one column a class, a group, or the value."""
+        """(n, outputs) the target as numbers: one column per class or group, or the value."""
         if self.kind == "classification":
             return np.asarray(np.eye(self.outputs)[self.target])
         return np.asarray(self.target, np.float64).reshape(len(self.target), -1)

@@ -185,14 +185,16 @@ def curve_table(
 
 
 def region_table(item: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """(heads, cells) of the score within each region that was left out: a line a region, a column a row of features."""
+    """(heads, cells) of the score within each region that was left out: one line per region, one column per row of
+    features.
+    """
     names = dict.fromkeys(name for row in item.rows for name in row.by_region)
     lines = [(name, *(number(row.by_region.get(name, float("nan"))) for row in item.rows)) for name in names]
     return ("region left out", *(row.name for row in item.rows)), lines
 
 
 def folds_table(item: Result, random: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """(heads, cells) of both kinds of folds side by side: a line a row of features."""
+    """(heads, cells) of both kinds of folds side by side: one line per row of features."""
     lines: list[tuple[str, ...]] = [
         (row.name, cell(row.score), cell(random.row(row.name).score)) for row in item.rows
     ]
@@ -272,7 +274,9 @@ def _label_free_basis(measured: LabelFree) -> str:
 
 
 def layer_table(found: LayerRecall) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """(heads, cells) of how many of the nearest vectors hold a layer: a line a layer, a column a row of features."""
+    """(heads, cells) of how many of the nearest vectors hold a layer: one line per layer, one column per row of
+    features.
+    """
     names = list(dict.fromkeys(name for row in found.rows for name in row.scores))
     cells = [
         (
@@ -323,7 +327,7 @@ def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
 
 
 def task_lines(item: Result) -> list[str]:
-    """The part of one task: sentences, tables, what they rest on."""
+    """The section for one task: sentences, tables, and the data they are based on."""
     lines = [f"## {literal(item.title)}", "", f"**{literal(item.headline)}**", ""]
     lines += [f"{literal(item.description)}.", ""] if item.description else []
     lines += markdown_table(*row_table(item.rows))

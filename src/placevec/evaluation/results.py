@@ -126,7 +126,7 @@ class Result:
 
     @property
     def title(self) -> str:
-        """Such as ``landuse: macro-F1``."""
+        """Title of the result, such as ``landuse: macro-F1``."""
         return f"{self.task}: {self.metric}"
 
     @property

@@ -123,7 +123,7 @@ class Task:
         return ~self.extra
 
     def columns(self) -> Floats:
-        """(n, K) the target as numbers: a column a class, a group, or one."""
+        """(n, K) the target as numbers: one column per class or group, or a single one."""
         if self.kind in OF_CLASSES:
             return np.asarray(np.eye(len(self.classes))[self.target])
         return np.asarray(self.target, np.float64).reshape(len(self), -1)
@@ -204,7 +204,7 @@ def classes_task(
     description: str = "",
     kind: Kind = "classification",
 ) -> Task:
-    """A task of classes from one text a place (None: unknown); classes of under `MIN_PLACES` are left out.
+    """A task of classes from one text per place (None: unknown); classes of under `MIN_PLACES` are left out.
 
     Raises:
         EvaluationError: fewer than two classes are left.

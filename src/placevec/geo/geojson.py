@@ -1,7 +1,7 @@
 """GeoJSON (RFC 7946): read as its writers leave it, and written one feature at a time, whole or not at all.
 
-Read are collections, single features and geometries, and one feature a line or record (RFC 8142, ``.geojsonl``), with or
-without a byte order mark.
+Read are collections, single features and geometries, and one feature per line or record (RFC 8142, ``.geojsonl``),
+with or without a byte order mark.
 """
 
 from __future__ import annotations

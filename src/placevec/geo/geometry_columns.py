@@ -287,7 +287,7 @@ def _of_geoarrow(cells: pa.Array, encoding: str) -> Objects:
     held, offsets = cells.drop_null(), []
     for _ in range(_DEPTHS[encoding]):
         if held.null_count:
-            raise ValueError("a part of a geometry is missing")
+            raise ValueError("part of a geometry is missing")
         lengths: NDArray[np.int64] = np.asarray(pc.list_value_length(held)).astype(np.int64)
         offsets.append(np.concatenate([[0], np.cumsum(lengths)]))
         held = held.flatten()

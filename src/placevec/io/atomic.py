@@ -108,7 +108,7 @@ def disk_advice(error: BaseException) -> str:
     number = _disk_error_number(error)
     if number == errno.EFBIG:
         return "the system does not allow larger files (ulimit -f)"
-    return "make room and run the same command again" if number in _FULL else "choose another place"
+    return "make room and run the same command again" if number in _FULL else "choose another location"
 
 
 def _disk_error_number(error: BaseException) -> int | None:
@@ -155,12 +155,12 @@ def check_writable(target: str | os.PathLike[str], *, directory: bool = False) -
         return
     target = Path(os.path.realpath(target))
     if target.is_dir() and not directory:
-        raise OutputError(f"cannot write {target}: it is a directory; choose another place")
+        raise OutputError(f"cannot write {target}: it is a directory; choose another location")
     folder = target if directory else target.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
-        raise OutputError(f"cannot write {target}: {folder} is a file; choose another place")
+        raise OutputError(f"cannot write {target}: {folder} is a file; choose another location")
     probe = _temporary(folder / "probe")
     try:
         probe.touch(exist_ok=False)
@@ -171,7 +171,8 @@ def check_writable(target: str | os.PathLike[str], *, directory: bool = False) -
                 f"cannot write {target}: {disk_problem(error)}; {disk_advice(error)}"
             ) from error
         raise OutputError(
-            f"cannot write {target}: no file can be created in {folder} ({_worded(error.errno)}); choose another place"
+            f"cannot write {target}: no file can be created in {folder} ({_worded(error.errno)}); choose another "
+            f"location"
         ) from error
     remove_temporaries(target.parent, of=target.name)
 

@@ -99,7 +99,7 @@ def _opened(path: Path, output: str | os.PathLike[str], wait: bool, progress: Pr
                 raise
             if not wait:
                 raise OutputError(
-                    f"cannot write {output}: {holder} is writing it; wait for it to end, or choose another place"
+                    f"cannot write {output}: {holder} is writing it; wait for it to end, or choose another location"
                 ) from error
             if not is_told:
                 progress.say(f"Waiting for {holder}, which is writing {output}")

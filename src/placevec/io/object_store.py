@@ -122,8 +122,8 @@ class ObjectStore:
                 if last:
                     told = " ".join(str(error).split())[:200] or type(error).__name__
                     raise OutputError(
-                        f"cannot write to {self.shown}{name} after {attempt + 1} attempts: {told}; run the same command "
-                        "again, what is finished is kept"
+                        f"cannot write to {self.shown}{name} after {attempt + 1} attempts: {told}; run the same "
+                        f"command again to continue; finished parts are kept"
                     ) from error
             self._sleep(random.uniform(0.5, 1.0) * FIRST_WAIT_S * 2**attempt)
         raise AssertionError("unreachable")

@@ -124,12 +124,14 @@ def write_onnx(model: Model, path: Path, view: str | None = None) -> Written:
         MissingExtraError: onnxscript is not installed.
     """
     if path.suffix.lower() != ".onnx":
-        raise UsageError(f"an encoder is written as ONNX: the file name must end in .onnx; got {path.name}")
+        raise UsageError(f"encoders are written as ONNX: the file name must end in .onnx; got {path.name}")
     if view is None and len(model.readings) > 1:
         raise UsageError(f"the model reads {' and '.join(model.readings)}: choose one with --view")
     name = view or next(iter(model.readings))
     if name not in model.readings:
-        raise UsageError(f"there is no encoder of view {name!r}: choose from {', '.join(model.readings)}")
+        raise UsageError(
+            f"there is no encoder for the view {name!r}: choose from {', '.join(model.readings)}"
+        )
     reading = model.readings[name]
     encoder = model.modules[reading.encoder].eval().cpu()
     module, given, example = _traceable(encoder, reading.spec, name)
@@ -140,8 +142,8 @@ def write_onnx(model: Model, path: Path, view: str | None = None) -> Written:
     difference = _difference(content, given, module, example)
     if difference is not None and difference > TOLERANCE:
         raise ModelError(
-            f"the encoder of {name!r} as ONNX differs by {difference:.2g} from PyTorch, more than {TOLERANCE:g}: it was "
-            "not written"
+            f"the encoder of {name!r} as ONNX differs by {difference:.2g} from PyTorch, more than {TOLERANCE:g}, so "
+            f"it was not written"
         )
     atomic.write_bytes(path, content)
     return Written(
@@ -162,7 +164,7 @@ def _traceable(encoder: nn.Module, spec: Any, view: str) -> tuple[nn.Module, str
         return _Points(encoder), "lonlat", points
     if spec.size_px is None or not spec.channels:
         raise ModelError(
-            f"the encoder of {view!r} reads no images and no bare coordinates: ONNX export supports these two"
+            f"the encoder of {view!r} reads neither images nor coordinates, the only inputs that ONNX export supports"
         )
     shape = (_TRIED, len(spec.channels), spec.size_px, spec.size_px)
     if isinstance(encoder, ShapeTileCNN):

@@ -38,8 +38,8 @@ class CellOptions(MapOptions, AerialOptions):
     group: str | None = option(None, "Column of --pois with the groups of categories", group=_POIS)
     poi_groups: str = option(
         "topics",
-        "Groups of categories (topics: food, shops, ... or --group; keys: amenity, shop, ... of OpenStreetMap; or"
-        " a TOML file with a list of categories for each group)",
+        "Groups of categories (topics: food, shops, ..., or the groups of --group; keys: OpenStreetMap keys such as "
+        "amenity and shop; or a TOML file with a list of categories for each group)",
         group=_POIS,
     )
     min_pois: int = option(

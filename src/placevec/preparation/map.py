@@ -1,4 +1,4 @@
-"""A ``map`` view from the given source: an extract, or ready tiles.
+"""A ``map`` view from the given source: an extract, or existing tiles.
 
 With tiles, an extract can be given too: it adds labels, namely land use and points of interest.
 """

@@ -175,12 +175,12 @@ class TileServerOptions(Options):
         0.05, "Maximum share of tiles that are missing, corrupt or failed", min=0, max=1
     )
     attribution: str | None = option(None, "Attribution that the tiles require (default: OpenStreetMap's)")
-    refresh_tiles: bool = option(False, "Ask the server again about cached tiles")
+    refresh_tiles: bool = option(False, "Check cached tiles with the server again")
 
 
 @dataclass(frozen=True)
 class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions, ExtractOptions):
-    """A map from one source: an extract, ready tiles or a tile server.
+    """A map from one source: an extract, existing tiles or a tile server.
 
     Raises:
         UsageError: two sources, or an option that does not apply to the source.

@@ -1,4 +1,5 @@
-"""Land use and points of interest for a dataset with a map of ready tiles: labels for evaluation, never an input.
+"""Land use and points of interest for a dataset with a map made from existing tiles: labels for evaluation, never an
+input.
 
 They are drawn from an extract of the same area, as for a map from an extract, and are added like any other part.
 """

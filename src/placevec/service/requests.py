@@ -69,7 +69,7 @@ class EmbedRequest(_Asked):
 
 
 class Embedded(BaseModel):
-    """Vectors, one a point, place, text or image; null where there is nothing to embed."""
+    """Vectors, one per point, place, text or image; null where there is nothing to embed."""
 
     model: str
     view: str

@@ -168,7 +168,9 @@ class State:
         return known.get(place)
 
     def apart_m(self, table: Embeddings) -> float:
-        """Meters within which places of a table show much the same, as `placevec search` leaves them out."""
+        """Distance in meters within which places show nearly the same area, so that search leaves them out, as in
+        `placevec search`.
+        """
         from placevec.embeddings.search.spacing import ABOUT
 
         def measured() -> float:

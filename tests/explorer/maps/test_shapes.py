@@ -88,4 +88,4 @@ def test_too_many_vertices_are_simplified_then_said(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(shapes, "MAX_VERTICES", 10)
     content, note, _ = content_of(coast)
     assert content is None
-    assert "more than 10: places are drawn as dots" in note
+    assert "more than 10, so places are drawn as dots" in note

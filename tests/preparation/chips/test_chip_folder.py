@@ -119,7 +119,7 @@ def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
         api.prepare("mmgr", out=tmp_path / "d", chip_folder=tmp_path / "empty")
     (tmp_path / "bad" / "x_emb").mkdir(parents=True)
     for content, problem in (
-        (_Trap(), "code or objects besides weights"), (torch.zeros(3), "two dimensions"),
+        (_Trap(), "code or objects besides weights"), (torch.zeros(3), "two-dimensional"),
         (torch.full((2, 2), float("nan")), "finite numbers"), (torch.zeros(0, 4), "no cell has a point"),
     ):  # fmt: skip
         torch.save(content, tmp_path / "bad" / "x_emb" / "1.tensor", pickle_module=pickle)

@@ -166,7 +166,7 @@ def test_options_that_the_dates_do_not_allow(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="no place has what --hours needs: --hours needs times"):
         api.train("sphere2vec", dataset, out=tmp_path / "run", projector=0, hours=1, **SMALL)
-    with pytest.raises(UsageError, match="--clock sets what --hours reads"):
+    with pytest.raises(UsageError, match="--clock applies to --hours"):
         api.train("sphere2vec", dataset, out=tmp_path / "run", projector=0, clock="solar", **SMALL)
     model = api.train(
         "sphere2vec", dataset, out=tmp_path / "run", projector=0, months=True, **{**SMALL, "epochs": 1}

@@ -273,7 +273,7 @@ def test_a_scene_that_dies_in_the_middle_is_one_line(
     [
         ({"dtype": "float64"}, "pixels of type float64"),
         ({"dtype": "complex64"}, "pixels of type complex64"),
-        ({"crs": None}, "lies nowhere"),
+        ({"crs": None}, "location is unknown"),
         ({"count": 0}, "has 1 bands, and no band 2"),
         ({"bytes": b"II*\0 and no more"}, "cannot be read"),
         ({"bytes": b"<VRTDataset rasterXSize='4' rasterYSize='4'/>"}, "cannot be read"),

@@ -98,7 +98,7 @@ def test_why_places_have_no_vector(tmp_path: Path) -> None:
     )
     found = taken([tmp_path / "a.tiff"], lonlat)
     assert {why: np.flatnonzero(rows).tolist() for why, rows in found.lost.items()} == {
-        "where the rasters hold nothing": [0], "where the numbers of the raster are out of range": [1],
+        "where the rasters have no data": [0], "where the raster's values are out of range": [1],
         "outside the rasters": [32], "without coordinates": [33],
     }  # fmt: skip
 
@@ -158,10 +158,10 @@ def test_an_outlier_among_the_scales_is_left_out_and_many_are_refused(tmp_path: 
     found = taken([tmp_path], lonlat)
     assert np.flatnonzero(found.pixels == 0).tolist() == [0, 1, 2]
     assert {why: int(rows.sum()) for why, rows in found.lost.items()} == {
-        "where the rasters hold nothing": 1, "where the numbers of the raster are out of range": 2
+        "where the rasters have no data": 1, "where the raster's values are out of range": 2
     }  # fmt: skip
     with pytest.raises(
-        PlacevecError, match="2 of 2 pixels are no vectors of TESSERA embeddings: their scales are neg"
+        PlacevecError, match="2 of 2 pixels are not vectors of TESSERA embeddings: their scales are neg"
     ):
         taken([tmp_path], lonlat[:2])
 
@@ -216,19 +216,19 @@ def other_size(path: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "given", "said"),
     [
-        (raw, ["a.tiff"], "a.tiff: 1 of 1 pixels are no vectors of AlphaEarth.*length is not 1"),
-        (other_bands, ["a.tiff"], "a.tiff has 3 bands of uint8; AlphaEarth has 64 of int8"),
+        (raw, ["a.tiff"], "a.tiff: 1 of 1 pixels are not vectors of AlphaEarth.*length is not 1"),
+        (other_bands, ["a.tiff"], "a.tiff has 3 bands of uint8; AlphaEarth has 64 bands of int8"),
         (two_years, ["2023/35N/a.tiff", "2024/35N/a.tiff"], "v1 2023, but .* v1 2024: choose one year"),
         (two_years, ["."], "has the years 2023, 2024: choose one with --year"),
         (two_versions, ["a.tiff", "b.tiff"], "v1, but .*v2.1: vectors of different versions cannot be compared"),
         (two_products, ["a.tiff", "."], "a.tiff is AlphaEarth .* but .* is TESSERA"),
-        (no_scales, ["."], "lacks its scales, without which its numbers mean nothing: .*_scales.npy does not exist"),
-        (no_land, ["."], "lacks its GeoTIFF of land"),
+        (no_scales, ["."], "lacks its scales, without which its values are meaningless: .*_scales.npy does not exist"),
+        (no_land, ["."], "lacks its landmask GeoTIFF"),
         (pickled, ["."], "_scales.npy is not a numpy array, or is damaged"),
         (other_size, ["."], r"_scales.npy must be \(40, 30\) or"),
         (lambda path: None, ["."], "has no raster for these places: neither GeoTIFFs"),
         (lambda path: (path / "a.tiff").write_bytes(b"II*\0no"), ["a.tiff"], "a.tiff is not a GeoTIFF, or is damaged"),
-        (lambda path: None, ["a.vrt"], "a.vrt is neither GeoTIFF"),
+        (lambda path: None, ["a.vrt"], "a.vrt is neither a GeoTIFF"),
         (lambda path: None, ["b.tiff"], "b.tiff does not exist"),
         (lambda path: np.save(path / "a.npy", np.zeros(3)), ["a.npy"], "must be named grid_LON_LAT.npy"),
     ],
@@ -246,7 +246,7 @@ def test_files_of_an_unknown_version_need_it_named(tmp_path: Path) -> None:
     files.tessera_store(tmp_path / "b")
     lonlat = files.points([3], [7], 40)
     with pytest.raises(
-        PlacevecError, match="name the version of files that do not say theirs with --model-version"
+        PlacevecError, match="give the version of files that do not state it with --model-version"
     ):
         taken([tmp_path / "a", tmp_path / "b"], lonlat)
     found = taken([tmp_path / "a", tmp_path / "b"], lonlat, version="1.1 cambridge")
@@ -257,6 +257,7 @@ def test_a_tile_of_another_grid_is_refused(tmp_path: Path) -> None:
     files.tessera_store(tmp_path)
     files.alphaearth(tmp_path / "other.tiff", 60, 80)
     with pytest.raises(
-        PlacevecError, match=r"other.tiff has 60 x 80 pixels, but .* 40 x 30: they are not of one tile"
+        PlacevecError,
+        match=r"other.tiff has 60 x 80 pixels, but .* 40 x 30: they do not belong to the same tile",
     ):
         TesseraTile(next(tmp_path.rglob("grid_24.95_60.15.npy")), tmp_path / "other.tiff")

@@ -130,7 +130,7 @@ def test_geometry_in_meters_becomes_degrees(tmp_path: Path) -> None:
 def test_cityreps_baselines_by_their_registry_or_by_crs(tmp_path: Path) -> None:
     path = tmp_path / "baselines" / "artifacts" / "AlphaEarth" / "helsinki" / "helsinki.population.parquet"
     held = cityrep(path)
-    with pytest.raises(PlacevecError, match="of which coordinate reference system x and y are: add --crs"):
+    with pytest.raises(PlacevecError, match="the coordinate reference system of x and y: add --crs"):
         read_tables([path])
     given = read_tables([path], crs="EPSG:32635")
     registry = tmp_path / "baselines" / "registry" / "embedding_manifest.csv"
@@ -170,12 +170,12 @@ def ours(path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ([ragged], "0.parquet, row 2: embedding has 1 numbers, others 2: all must have as many"),
+        ([ragged], "0.parquet, row 2: embedding has 1 numbers, but others have 2: all must have the same number"),
         ([texts], "0.parquet: embedding must be lists of numbers; it is string"),
-        ([ours], "0.parquet is a table of vectors of placevec already: use it as it is"),
-        ([lambda path: pq.write_table(pa.table({"a": [1]}), path)], "0.parquet is of no known layout .*columns are: a"),
+        ([ours], "0.parquet is already a placevec table of vectors: use it as it is"),
+        ([lambda path: pq.write_table(pa.table({"a": [1]}), path)], "0.parquet has no known layout .*columns are: a"),
         ([lambda path: path.write_bytes(b"PAR1")], "0.parquet is not a Parquet table, or is damaged"),
-        ([earth_index, earth_index], "'35VLG-1' names 2 rows of .* import files that hold each place once"),
+        ([earth_index, earth_index], "'35VLG-1' names 2 rows of .* import files that contain each place only once"),
         ([earth_index, lambda path: earth_index(path, 12)], "vectors of 384 numbers, but .*1.parquet of 12"),
         ([earth_index, clay_15], "0.parquet is Earth Index .* but .*1.parquet is Clay .*cannot be compared"),
         ([clay, clay_15], "0.parquet is Clay embeddings v0, but .*1.parquet is Clay embeddings v1.5"),

@@ -86,7 +86,8 @@ class Templates:
 
     @classmethod
     def of(cls, name: str | Path) -> Templates:
-        """Templates by name (``default``, or ``founding`` with those of the founding system), or from a TOML file.
+        """Templates by name (``default``, or ``founding`` with the templates of the original system), or from a TOML
+        file.
 
         Raises:
             InputError: it cannot be read; the message names the entry.

@@ -1,4 +1,4 @@
-"""Ready features of places: vectors of images from another network, or any other numbers.
+"""Existing features of places: image vectors from another network, or any other numbers.
 
 ::
 
@@ -48,7 +48,7 @@ def feature_files(name: str) -> tuple[str, str]:
 
 
 class FeaturesView:
-    """Ready features of places (the `View` of kind ``features``).
+    """Existing features of places (the `View` of kind ``features``).
 
     Args:
         folder: the dataset's directory.

@@ -1,7 +1,8 @@
 """Points of interest given place by place, without coordinates: categories, and which points are neighbors.
 
-``poi_rows.parquet`` has one row a place: ``place_id``, ``categories`` (list of int32, positions in the view's channels),
-``sources`` and ``targets`` (lists of int32): pairs of neighboring points, as positions in the place, in both directions.
+``poi_rows.parquet`` has one row per place: ``place_id``, ``categories`` (list of int32, positions in the view's
+channels), ``sources`` and ``targets`` (lists of int32): pairs of neighboring points, as positions in the place, in
+both directions.
 """
 
 from __future__ import annotations

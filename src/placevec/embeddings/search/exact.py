@@ -1,7 +1,7 @@
 """Exact nearest neighbors by brute force: the default index, and the oracle for any other.
 
 A query reads the vectors once, where they lie: they are neither copied nor scaled, filters mask scores, and beside the
-vectors there are two numbers a row. A query over a million vectors of length 128 takes tens of milliseconds.
+vectors there are two numbers per row. A query over a million vectors of length 128 takes tens of milliseconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rows of places by their IDs; a wrong one gets similar ones suggested."""
+"""The rows of places by their IDs; for an unknown ID, similar ones are suggested."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class ClimplicitEncoder(ForeignEncoder):
     """
 
     encoder = "climplicit"
-    alternative = ": its vectors hold four months"
+    alternative = ": its vectors combine four months"
 
     def __init__(self, width: int = 256, hidden: int = 512, layers: int = 16) -> None:
         super().__init__()

@@ -44,7 +44,7 @@ class Unit:
         return f"{self.task}, {self.scheme}, seed {self.seed}, {self.probe}"
 
     def file(self, name: str) -> str:
-        """Of the cell of one of them: its name becomes letters, digits and signs that every file system takes."""
+        """File of a cell; the name of its encoder is reduced to characters that every file system accepts."""
         plain = re.sub(r"[^A-Za-z0-9+.]+", "-", name).strip("-")
         return f"{self.task}/{self.scheme}-{self.seed}/{self.probe}-{plain}.npz"
 

@@ -97,7 +97,8 @@ def _task(
     assert head is not None
     if head.kind != "number" and not 2 <= head.outputs <= MAX_CLASSES:
         raise EvaluationError(
-            f"learning curves and regions of a run need numbers or 2 to {MAX_CLASSES} classes; this model has "
+            f"learning curves and regions need a model that predicts numbers or 2 to {MAX_CLASSES} classes; this "
+            f"model has "
             f"{head.outputs:,}"
         )
     rows = np.union1d(split.train, split.test)

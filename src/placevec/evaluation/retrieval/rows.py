@@ -88,7 +88,7 @@ def ridge_row(
 
     Args:
         features: (n, F) of images.
-        texts: n, one a place.
+        texts: n, one per place.
         types: names of types.
         split: places of no fold's test get zeros.
         embed: of texts, fitted on all of them (not on images).

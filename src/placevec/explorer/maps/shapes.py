@@ -52,7 +52,7 @@ def shapes_content(
         count = int(shapely.get_num_coordinates(areas).sum())
         return (
             None,
-            f"the outlines have {count:,} vertices, more than {MAX_VERTICES:,}: places are drawn as dots",
+            f"the outlines have {count:,} vertices, more than {MAX_VERTICES:,}, so places are drawn as dots",
         )
     parts, of_part = shapely.get_parts(areas, return_index=True)
     rings, of_ring = shapely.get_rings(parts, return_index=True)

@@ -1,4 +1,6 @@
-"""The ``aerial`` view: images or tiles of imagery cut into one square chip a place, north up, in meters of local UTM."""
+"""The ``aerial`` view: images or tiles of imagery cut into one square chip per place, north up, in meters of local
+UTM.
+"""
 
 from __future__ import annotations
 

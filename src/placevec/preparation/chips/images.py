@@ -1,4 +1,4 @@
-"""Places defined by images: chips become a dataset, and images or ready features are added to an existing one.
+"""Places defined by images: chips become a dataset, and images or existing features are added to an existing one.
 
 The locations of the chips are read first and treated like any table of points; then the chips are added, then their
 features. If a run is killed, it can leave a dataset without images, and the same command adds them.

@@ -316,7 +316,8 @@ class _Work:
 
 
 def search_boxes(lonlat: Floats, side_m: float) -> list[Box]:
-    """The boxes to search: one around places that lie together, else one a group; each may cross the antimeridian.
+    """The boxes to search: one around places that lie together, otherwise one per group; each may cross the
+    antimeridian.
 
     >>> search_boxes(np.array([[24.9, 60.1], [25.0, 60.2]]), 0.0)
     [(24.9, 60.1, 25.0, 60.2)]

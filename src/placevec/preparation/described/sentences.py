@@ -14,7 +14,7 @@ from placevec.errors import DatasetError
 
 
 class OneSentence:
-    """What is said of a place's chip.
+    """The sentence that describes a place's chip.
 
     Args:
         dataset: with texts.

@@ -1,1 +1,1 @@
-"""Ready map tiles, from a server or a folder, into shards; and out again."""
+"""Existing map tiles, from a server or a folder, converted to shards and back."""

@@ -176,7 +176,7 @@ def _tiles(dataset: Dataset) -> Iterator[tuple[Shard, Ints]]:
 
 
 def _pictures(map_: ShardFolder, tiles: Ints) -> Iterator[tuple[int, int, list[bytes]]]:
-    """(x, y, PNG files): one a layer, or one of colors."""
+    """(x, y, PNG files): one per layer, or one for colors."""
     is_rgb = map_.bits == 8 and map_.bands == len(RGB)
     blank = _png(np.zeros((TILE_PX, TILE_PX), np.uint8), map_.bits)
     pixels = np.zeros((map_.bands, TILE_PX, TILE_PX), np.uint8)

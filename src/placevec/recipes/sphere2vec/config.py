@@ -119,7 +119,7 @@ class EncoderChoices(Options):
         super().__post_init__()
         object.__setattr__(self, "encoder", known_as(self.encoder))
         if self.clock != "utc" and not self.hours:
-            raise UsageError("--clock sets what --hours reads: add --hours 1")
+            raise UsageError("--clock applies to --hours: add --hours 1")
 
     @property
     def times(self) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ class Where2VecConfig(Options):
     )
     full_scale: float | None = option(
         None,
-        "Pixel value of a reflectance of 1 (default: 255 for bytes, 1 for float32, otherwise 10000)",
+        "Pixel value that stands for a reflectance of 1 (default: 255 for bytes, 1 for float32, otherwise 10000)",
         group=IMAGE,
         above=0,
     )

@@ -72,7 +72,7 @@ class NamedOptions(AreaOptions):
 
 @dataclass(frozen=True)
 class EntityOptions(SatelliteOptions, WikidataOptions, NamedOptions):
-    """Named entities of an extract with texts of Wikidata, maps and chips around them; or ready chips.
+    """Named entities of an extract with texts of Wikidata, maps and chips around them; or existing chips.
 
     Raises:
         UsageError: sources that do not go together, or an option without its source.
@@ -148,7 +148,7 @@ def _there(out: Path, options: EntityOptions) -> Dataset | None:
 
 
 def _of_images(out: Path, options: EntityOptions, *, created: str, progress: Progress) -> Dataset:
-    """Ready chips of the places, or of new ones, with the names of their folders where they are asked for."""
+    """Existing chips of the places, or of new ones, with the names of their folders where they are asked for."""
     from placevec.preparation.chips import folder_words, images, satellite
     from placevec.preparation.points.options import FOLDER, ImageOptions
 

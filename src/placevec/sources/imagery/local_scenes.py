@@ -1,4 +1,6 @@
-"""Scenes that are on this machine: SAFE folders as ESA delivers them, and GeoTIFFs, one band a file or several."""
+"""Scenes that are on this machine: SAFE folders as ESA delivers them, and GeoTIFFs, with one band per file, or
+several.
+"""
 
 from __future__ import annotations
 

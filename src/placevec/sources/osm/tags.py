@@ -51,7 +51,7 @@ class TagColumns(Sequence[dict[str, str]]):
 
     @classmethod
     def concatenate(cls, many: Sequence[TagColumns]) -> TagColumns:
-        """The objects of several, concatenated."""
+        """The objects of several tables, concatenated."""
         if len(many) == 1:
             return many[0]
         first = np.cumsum([0, *(len(one.strings) for one in many)]).tolist()

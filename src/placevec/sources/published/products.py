@@ -1,4 +1,4 @@
-"""The products: what each is called, who must be credited, and which files are of one version."""
+"""The published products: their names, their attribution, and which files belong to the same version."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ def _differing(first: tuple[object, Edition], other: tuple[object, Edition]) -> 
     one, two = first[1], other[1]
     told = f"{first[0]} is {one}, but {other[0]} is {two}"
     if UNKNOWN in (one.version, two.version) and one.version != two.version and one.product == two.product:
-        return f"{told}: name the version of files that do not say theirs with --model-version"
+        return f"{told}: give the version of files that do not state it with --model-version"
     if (one.product, one.version) == (two.product, two.version) and one.dim != two.dim:
         return f"{first[0]} has vectors of {one.dim:,} numbers, but {other[0]} of {two.dim:,}: import them one by one"
     if (one.product, one.version) == (two.product, two.version):
-        return f"{told}: choose one year with --year, or import them one by one"
-    return f"{told}: vectors of different versions cannot be compared; import them one by one"
+        return f"{told}: choose one year with --year, or import them separately"
+    return f"{told}: vectors of different versions cannot be compared; import them separately"

@@ -116,12 +116,12 @@ class GeoTiff:
                             tags.get("TESSERA_YEAR") or year_in(path))  # fmt: skip
         if file.count == 128 and kinds == {"int8"}:
             raise SourceError(
-                f"{self.name} has TESSERA's 128 bands as int8, but a GeoTIFF has no scales: give the .npy beside its "
-                "_scales.npy, or float32"
+                f"{self.name} has TESSERA's 128 bands as int8, but a GeoTIFF has no scales: give the .npy file with "
+                f"its _scales.npy, or float32"
             )
         raise SourceError(
-            f"{self.name} has {file.count:,} bands of {', '.join(sorted(kinds))}; AlphaEarth has 64 of int8, and TESSERA "
-            "128 of float32"
+            f"{self.name} has {file.count:,} bands of {', '.join(sorted(kinds))}; AlphaEarth has 64 bands of int8, "
+            f"and TESSERA 128 of float32"
         )
 
     def read(self, rows: slice, columns: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -194,8 +194,8 @@ class TesseraTile:
 
         self.name = str(path)
         scales = path.with_name(f"{path.stem}_scales.npy")
-        for needed, what in ((path, "vectors"), (scales, "scales, without which its numbers mean nothing"),
-                             (land, "GeoTIFF of land, which says where it lies")):  # fmt: skip
+        for needed, what in ((path, "vectors"), (scales, "scales, without which its values are meaningless"),
+                             (land, "landmask GeoTIFF, which gives its location")):  # fmt: skip
             if not needed.exists():
                 raise SourceError(f"{path} lacks its {what}: {needed} does not exist")
         self._vectors, self._scales = _mapped(path), _mapped(scales)
@@ -213,7 +213,7 @@ class TesseraTile:
                 if file.crs is None or (file.height, file.width) != shape[:2]:
                     raise SourceError(
                         f"{land} has {file.height:,} x {file.width:,} pixels, but {path} has {shape[0]:,} x {shape[1]:,}:"
-                        " they are not of one tile"
+                        " they do not belong to the same tile"
                     )
                 self.system, self.transform = file.crs.to_wkt(), file.transform
         except rasterio.errors.RasterioError as error:

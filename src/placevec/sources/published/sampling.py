@@ -131,8 +131,8 @@ def sample(
                     files.append(raster.name)
                 if odd > MAX_ODD * max(read, 1):
                     raise SourceError(
-                        f"{raster.name}: {odd:,} of {read:,} pixels are no vectors of {raster.edition.product.title}: "
-                        + _why_odd(raster.edition)
+                        f"{raster.name}: {odd:,} of {read:,} pixels are not vectors of "
+                        f"{raster.edition.product.title}: " + _why_odd(raster.edition)
                     )
             finally:
                 raster.close()
@@ -148,8 +148,8 @@ def sample(
     lost = {
         "without coordinates": ~located & ~held,
         "outside the rasters": located & ~seen,
-        "where the rasters hold nothing": seen & ~held & ~spoiled,
-        "where the numbers of the raster are out of range": seen & ~held & spoiled,
+        "where the rasters have no data": seen & ~held & ~spoiled,
+        "where the raster's values are out of range": seen & ~held & spoiled,
     }
     return Sampled(vectors, pixels, {why: rows for why, rows in lost.items() if rows.any()}, edition, files)
 
@@ -166,8 +166,8 @@ def applied(transform: Any, x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 def _why_odd(edition: Edition) -> str:
     if edition.product.unit:
-        return "after conversion their length is not 1; is it a copy that was rescaled, or resampled?"
-    return "their scales are negative, or more than a hundred times those around; load the tile again"
+        return "after conversion their length is not 1; is this a rescaled or resampled copy?"
+    return "their scales are negative, or more than a hundred times those of their neighbors; download the tile again"
 
 
 def _overlapping(raster: VectorRaster, bounds: Floats) -> NDArray[np.bool_]:

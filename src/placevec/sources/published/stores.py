@@ -44,7 +44,9 @@ def rasters_at(paths: Sequence[str], bounds: Floats, year: str | None) -> Iterat
         elif path.is_dir():
             yield from _of_folder(path, bounds, year)
         else:
-            raise SourceError(f"{path} is neither GeoTIFF (.tif, .tiff), .npy, nor a folder of them")
+            raise SourceError(
+                f"{path} is neither a GeoTIFF (.tif, .tiff), an .npy file, nor a folder of them"
+            )
 
 
 def _of_folder(folder: Path, bounds: Floats, year: str | None) -> Iterator[VectorRaster]:
@@ -65,7 +67,7 @@ def _of_folder(folder: Path, bounds: Floats, year: str | None) -> Iterator[Vecto
             yield GeoTiff(str(file))
     if count == 0:
         raise SourceError(
-            f"{inside} has no raster for these places: neither GeoTIFFs, in it or in folders of their UTM zones such as "
+            f"{inside} has no raster for these places: neither GeoTIFFs, directly or in folders of UTM zones such as "
             f"36N, nor TESSERA's {TILES}/YEAR/grid_LON_LAT"
         )
 

@@ -139,7 +139,7 @@ def read_tables(
     if (count > 1).any():
         raise SourceError(
             f"{ids[count > 1][0][:60]!r} names {int(count.max()):,} rows of {', '.join(map(str, paths[:3]))}: import "
-            "files that hold each place once"
+            f"files that contain each place only once"
         )
     return found
 
@@ -156,7 +156,7 @@ class _Table:
         except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
             raise SourceError(f"{path} is not a Parquet table, or is damaged: {str(error)[:200]}") from error
         if b"placevec" in (self.schema.metadata or {}):
-            raise SourceError(f"{path} is a table of vectors of placevec already: use it as it is")
+            raise SourceError(f"{path} is already a placevec table of vectors: use it as it is")
         names = set(self.schema.names)
         numbers = sorted((one for one in names if re.fullmatch(r"e\d+", one)), key=lambda one: int(one[1:]))
         self.wide = numbers if {"sample_id", "x", "y"} <= names and numbers else []
@@ -166,14 +166,14 @@ class _Table:
             self.system = crs or _registered(path)
             if self.system is None:
                 raise SourceError(
-                    f"{path}: nothing says of which coordinate reference system x and y are: add --crs, such as "
+                    f"{path}: nothing states the coordinate reference system of x and y: add --crs, such as "
                     "EPSG:32630"
                 )
         else:
             self.layout = next((how for needed, how in _LAYOUTS if set(needed) <= names), None)  # type: ignore[assignment]
             if self.layout is None:
                 raise SourceError(
-                    f"{path} is of no known layout (Clay, Earth Index, Major TOM, CityRep); its columns are: "
+                    f"{path} has no known layout (Clay, Earth Index, Major TOM, CityRep); its columns are: "
                     f"{', '.join(self.schema.names[:12])[:200]}"
                 )
             if self.layout.product is MAJOR_TOM:
@@ -290,7 +290,7 @@ class _Table:
                 row = first + int(other[0]) if len(other) else first
                 raise SourceError(
                     f"{self.path}, row {row + 1}: {self.layout.vectors} has {int(lengths[row - first]):,} numbers, "
-                    f"others {dim:,}: all must have as many, {MAX_DIM:,} at most"
+                    f"but others have {dim:,}: all must have the same number, at most {MAX_DIM:,}"
                 )
             found = np.full((int(wanted.sum()), dim), np.nan, np.float32)
             full = lengths[wanted] == dim if dim else np.zeros(len(found), bool)

@@ -90,10 +90,10 @@ def _text(value: Any) -> str:
 
 
 def of_gdal(path: Path) -> WholeTable:
-    """A GeoPackage, Shapefile or FlatGeobuf of one layer.
+    """A GeoPackage, Shapefile or FlatGeobuf with one layer.
 
     Raises:
-        SourceError: several layers with geometry: GDAL would read the first, whatever the others are.
+        SourceError: it has several layers with geometry, of which GDAL would read only the first.
     """
     import pyogrio
 

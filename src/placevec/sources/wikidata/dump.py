@@ -1,7 +1,7 @@
 """Items from a JSON dump of Wikidata (https://www.wikidata.org/wiki/Wikidata:Database_download), in constant memory.
 
-A dump is one long list, one entity a line. It is read once from its beginning to its end; of lines that hold none of the
-wanted items only the first bytes are looked at.
+A dump is one long list with one entity per line. It is read once from beginning to end; of lines that hold none of the
+wanted items, only the first bytes are read.
 """
 
 from __future__ import annotations

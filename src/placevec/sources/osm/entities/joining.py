@@ -42,7 +42,7 @@ class Sets:
         return row
 
     def join(self, one: int, other: int) -> bool:
-        """Make the sets of two rows one; whether they were two, and name no different items."""
+        """Merge the sets of two rows; returns whether they were separate and do not name different items."""
         first, second = sorted((self.find(one), self.find(other)))
         if first == second or (
             self._qid[first] and self._qid[second] and self._qid[first] != self._qid[second]
