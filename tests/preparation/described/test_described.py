@@ -229,3 +229,7 @@ def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFi
     ]
     assert cli.main(command) == 0
     assert json.loads(capsys.readouterr().out) == {"out": str(tmp_path / "out.csv"), "rows": 88}
+    assert cli.main(command[:-1]) == 0
+    told = capsys.readouterr()
+    assert f"88 rows: {tmp_path / 'out.csv'}" in told.out
+    assert "2 of 90 places have no text or no chip and are left out" in told.err
