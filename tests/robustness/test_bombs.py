@@ -18,7 +18,6 @@ from placevec.cli.main import main
 from placevec.datasets.dataset import Dataset
 
 
-
 def refused(capsys: pytest.CaptureFixture[str], command: list[object], *words: str) -> None:
     """It ends with 1 and one line that has these words; nothing is written."""
     assert main([str(one) for one in command]) == 1
@@ -45,7 +44,15 @@ def test_empty_tensors(capsys: pytest.CaptureFixture[str], tmp_path: Path, helsi
     refused(capsys, ["embed", model, helsinki_dataset.path, "-o", out, "-q"], *words)
     one = torch.zeros(0)
     torch.save({f"t{number}": one for number in range(120_000)}, tmp_path / "t.pt")
-    command = ["import-weights", tmp_path / "t.pt", "--as", "loc2vec-12", "--out", out, "--yes-i-trust-this-file"]
+    command = [
+        "import-weights",
+        tmp_path / "t.pt",
+        "--as",
+        "loc2vec-12",
+        "--out",
+        out,
+        "--yes-i-trust-this-file",
+    ]
     refused(capsys, command, "t.pt holds a list of tensors and other values of 2.")
     assert not out.exists()
 
@@ -77,5 +84,10 @@ def test_wide_tables(
     table, out = tmp_path / "t.csv", tmp_path / "out"
     table.write_text(content)
     refused(capsys, ["prepare", "sphere2vec", "--points", table, "--out", out, "-q"], "t.csv", *words)
-    refused(capsys, ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--places", table, "--out", out, "-q"], "t.csv", *words)
+    refused(
+        capsys,
+        ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--places", table, "--out", out, "-q"],
+        "t.csv",
+        *words,
+    )
     assert not out.exists()
