@@ -47,6 +47,8 @@ def _malta_read(folder: Path, rows: int) -> None:
     from placevec.core import Look
     from placevec.datasets.dataset import Dataset
 
+    if not (folder / "malta").exists():
+        _malta_prepared(folder, rows)
     dataset = Dataset.open(folder / "malta")
     for seed in range(_READS):
         chosen = np.random.default_rng(seed).integers(0, len(dataset), 128)
@@ -165,7 +167,10 @@ def measured(
         pq.write_table(table, folder / "table.parquet", compression="zstd")
         del table
         core = min(os.sched_getaffinity(0)) if together else None
-        sides = [_Side(before, folder / "before", rows, core), _Side(ROOT / "src", folder / "after", rows, core)]
+        sides = [
+            _Side(before, folder / "before", rows, core),
+            _Side(ROOT / "src", folder / "after", rows, core),
+        ]
         for work in works:
             _turn(sides, work, together=False)  # libraries are loaded, files are in memory
             turns: list[list[tuple[float, float]]] = []

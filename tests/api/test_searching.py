@@ -92,7 +92,9 @@ def test_a_table_of_columns_says_who_meets_nobody(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("place_id,use\n" + "".join(rows[:30]) + "48001,a\n")
     found = api.similar(table, place="01001", filters=["use=a"], columns=tmp_path / "c.csv", k=50)
     assert sorted(found["place_id"]) == ids[1:30:2]
-    note = "c.csv: 1 of 31 rows match no place (first: row 31, place_id '48001'); 10 of 40 places match no row"
+    note = (
+        "c.csv: 1 of 31 rows match no place (first: row 31, place_id '48001'); 10 of 40 places match no row"
+    )
     assert any(one.endswith(note) for one in found.attrs["notes"])
     (tmp_path / "c.csv").write_text("place_id,use\n" + "".join(row[1:] for row in rows))
     with pytest.raises(InputError, match=r"c\.csv matches none .*leading zeros \('1001' is '01001'\)"):

@@ -253,7 +253,10 @@ def _columns(
         named, frame = str(frame), read_columns(frame)
     join = join_of(table, frame, named)
     join.check(InputError)
-    return frame, [*filter(None, [join.note()]), *(f"{named}: {note}" for note in frame.attrs.get("notes", ()))]
+    return frame, [
+        *filter(None, [join.note()]),
+        *(f"{named}: {note}" for note in frame.attrs.get("notes", ())),
+    ]
 
 
 def _if_sound(table: Embeddings) -> Dataset | None:

@@ -234,8 +234,7 @@ def _arrays(path: Path) -> dict[str, Tensor]:
             unpacked = sum(entry.file_size for entry in archive.infolist())
         if unpacked > LARGEST or unpacked > max(_FREE_BYTES, _MAX_RATIO * path.stat().st_size):
             raise ModelError(
-                f"{path} has {path.stat().st_size:,} bytes but would decompress to {unpacked:,}, which is implausible for "
-                "weights"
+                f"{path} has {path.stat().st_size:,} bytes but would decompress to {unpacked:,}, implausible for weights"
             )
         with np.load(path, allow_pickle=False) as content:
             if len(content.files) > MAX_TENSORS:

@@ -72,7 +72,9 @@ def test_a_checkpoint_becomes_a_model_with_its_vectors(system: str, tmp_path: Pa
         held = {**content, "model_state_dict": {**weights, "decoder.weight": torch.zeros(2)}}
         assert model.training["imported"]["tensors_left_out"] == 0
         if number == 0:
-            more = import_founding(checkpoint(tmp_path / "more.pth", held), system, tmp_path / "more", zoom=18)
+            more = import_founding(
+                checkpoint(tmp_path / "more.pth", held), system, tmp_path / "more", zoom=18
+            )
             assert more.training["imported"]["tensors_left_out"] == 1
         card = (tmp_path / f"model{number}" / "MODEL_CARD.md").read_text()
         assert "founding" in card

@@ -166,7 +166,9 @@ def test_coordinates_as_people_write_them(tmp_path: Path) -> None:
         "degrees such as 24.94, or leave the cell empty)"
     ]
     (tmp_path / "t.tsv").write_text(f"{head}\tlon\tlat\n" + "".join(rows[4:24]).replace("60.17", "91", 3))
-    with pytest.raises(SourceError, match=r"t\.tsv: 5 of 20 rows have coordinates that are not degrees.*row 2, lon"):
+    with pytest.raises(
+        SourceError, match=r"t\.tsv: 5 of 20 rows have coordinates that are not degrees.*row 2, lon"
+    ):
         read_described(tmp_path / "t.tsv")
     (tmp_path / "t.tsv").write_text(f"{head}\tlon\tlat\no\te\twater\t\tx\t60N\t24E\n")
     with pytest.raises(SourceError, match="'60N' is a latitude"):

@@ -94,13 +94,12 @@ def _places(
     """((N, 2) degrees, NaN without; row -> what it holds, of rows whose cells are no degrees on Earth)."""
     if names is None:
         return np.full((batch.rows, 2), np.nan), {}
-    cells = [plain(batch.columns[name], f"{table.path}, column {name!r},") for name in names]
+    what = [f"{table.path}, column {name!r}," for name in names]
+    cells = [plain(batch.columns[name], said) for name, said in zip(names, what, strict=True)]
     if table.decimal_comma:
         cells = [with_points(one) for one in cells]
-    (lon, no_lon), (lat, no_lat) = (
-        degrees(one, axis, f"{table.path}, column {name!r},", first)
-        for one, axis, name in zip(cells, ("lon", "lat"), names, strict=True)
-    )
+    lon, no_lon = degrees(cells[0], "lon", what[0], first)
+    lat, no_lat = degrees(cells[1], "lat", what[1], first)
     wrong = no_lon | no_lat | (lon < -180) | (lon > 360) | (np.abs(lat) > 90)
     lonlat = np.where((wrong | np.isnan(lon) | np.isnan(lat))[:, None], np.nan, np.stack([lon, lat], 1))
     longitudes.within_180(lonlat, first, table.path, names)
