@@ -311,5 +311,5 @@ def test_predictions_that_were_damaged_later(tmp_path: Path) -> None:
     with pytest.raises(PlacevecError, match="has 5 classes, but the dataset has 2"):
         ds.image_predictions("test")
     (ds.path / "image_predictions" / "test.npy").unlink()
-    with pytest.raises(PlacevecError, match="lacks image_predictions"):
+    with pytest.raises(PlacevecError, match="is missing image_predictions"):
         Dataset.open(ds.path)
