@@ -1,10 +1,13 @@
 """What checks cost: the same work by an earlier commit and by this one, in turn in one run, each in a process that stays.
 
     git worktree add /tmp/before COMMIT
-    python -m benchmarks.before /tmp/before/src [--repeats 7] [--rows 1000000]
+    python -m benchmarks.before /tmp/before/src [--repeats 7] [--rows 1000000] [--together]
 
 Each side reads what it wrote itself: a dataset of Malta, vectors with checksums or without. The order changes from turn to
-turn. Printed are the medians of processor seconds, the median of the ratios of each turn, and the load of the machine.
+turn. Printed are the medians of processor seconds, the median of the ratios of each turn, the spread, and the load of the
+machine. On a machine that others use, too, ``--together`` lets both sides work at once on one core, where the scheduler
+changes between them every few milliseconds and others slow down both alike. Given the sources of this commit itself, it
+shows what differs by chance.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ def _malta_read(folder: Path, rows: int) -> None:
     from placevec.core import Look
     from placevec.datasets.dataset import Dataset
 
+    if not (folder / "malta").exists():
+        _malta_prepared(folder, rows)
     dataset = Dataset.open(folder / "malta")
     for seed in range(_READS):
         chosen = np.random.default_rng(seed).integers(0, len(dataset), 128)
@@ -88,7 +93,9 @@ WORK: dict[str, Callable[[Path, int], None]] = {
 }
 
 
-def _serve(folder: Path, rows: int) -> None:
+def _serve(folder: Path, rows: int, core: int | None) -> None:
+    if core is not None:
+        os.sched_setaffinity(0, {core})
     for line in sys.stdin:
         call = WORK[line.strip()]
         began, wall = time.process_time(), time.perf_counter()
@@ -99,9 +106,10 @@ def _serve(folder: Path, rows: int) -> None:
 class _Side:
     """A process that works with the sources of one commit."""
 
-    def __init__(self, source: Path, folder: Path, rows: int) -> None:
+    def __init__(self, source: Path, folder: Path, rows: int, core: int | None) -> None:
         folder.mkdir()
         command = [sys.executable, "-m", "benchmarks.before", "--serve", str(folder), "--rows", str(rows)]
+        command += [] if core is None else ["--core", str(core)]
         paths = {"PYTHONPATH": f"{source}:{ROOT}", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             command,
@@ -112,11 +120,14 @@ class _Side:
             stdout=subprocess.PIPE,
         )
 
-    def seconds(self, work: str) -> tuple[float, float]:
+    def begin(self, work: str) -> None:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(work + "\n")
         self._process.stdin.flush()
+
+    def seconds(self, work: str) -> tuple[float, float]:
+        """Of the processor and of the clock, once it has done what was begun."""
+        assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("["):
                 spent, wall = json.loads(line)
@@ -129,7 +140,19 @@ class _Side:
         self._process.wait()
 
 
-def measured(before: Path, repeats: int, rows: int, works: list[str]) -> list[dict[str, Any]]:
+def _turn(sides: list[_Side], work: str, together: bool) -> list[tuple[float, float]]:
+    """Seconds of each side, which work one after the other or at once."""
+    found = {}
+    for some in [sides] if together else [[side] for side in sides]:
+        for side in some:
+            side.begin(work)
+        found.update({id(side): side.seconds(work) for side in some})
+    return [found[id(side)] for side in sides]
+
+
+def measured(
+    before: Path, repeats: int, rows: int, works: list[str], together: bool = False
+) -> list[dict[str, Any]]:
     """One dictionary a kind of work."""
     import pyarrow.parquet as pq
     from pyarrow import csv
@@ -143,15 +166,19 @@ def measured(before: Path, repeats: int, rows: int, works: list[str]) -> list[di
         csv.write_csv(table, folder / "table.csv")
         pq.write_table(table, folder / "table.parquet", compression="zstd")
         del table
-        sides = [_Side(before, folder / "before", rows), _Side(ROOT / "src", folder / "after", rows)]
+        core = min(os.sched_getaffinity(0)) if together else None
+        sides = [
+            _Side(before, folder / "before", rows, core),
+            _Side(ROOT / "src", folder / "after", rows, core),
+        ]
         for work in works:
-            for side in sides:
-                side.seconds(work)  # libraries are loaded, files are in memory
+            _turn(sides, work, together=False)  # libraries are loaded, files are in memory
             turns: list[list[tuple[float, float]]] = []
             for turn in range(repeats):
-                order = sides if turn % 2 else sides[::-1]
-                times = {id(side): side.seconds(work) for side in order}
-                turns.append([times[id(side)] for side in sides])
+                if turn % 2:
+                    turns.append(_turn(sides, work, together))
+                else:
+                    turns.append(_turn(sides[::-1], work, together)[::-1])
             ratios = [after[0] / earlier[0] for earlier, after in turns]
             found.append({
                 "work": work,
@@ -175,13 +202,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--work", nargs="*", default=None, help=f"of {', '.join(WORK)}")
+    parser.add_argument("--together", action="store_true", help="both sides at once, on one core")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--core", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve is not None:
-        _serve(options.serve, options.rows)
+        _serve(options.serve, options.rows, options.core)
         return
     chosen = [name for name in WORK if options.work is None or any(one in name for one in options.work)]
-    for row in measured(options.before, options.repeats, options.rows, chosen):
+    for row in measured(options.before, options.repeats, options.rows, chosen, options.together):
         print(
             f"| {row['work']} | {row['before']:.3f} s | {row['after']:.3f} s | {row['ratio']:.3f} | "
             f"{row['ratios'][0]} to {row['ratios'][-1]} | load {row['load']:.1f} |"

@@ -10,7 +10,7 @@ import pytest
 from pyproj import Geod
 
 from placevec import api
-from placevec.embeddings import Embeddings
+from placevec.embeddings import Embeddings, Provenance
 from placevec.errors import InputError
 from placevec.models.model import Model
 
@@ -80,3 +80,22 @@ def test_another_country_is_rejected(table: Embeddings, question: dict[str, obje
         InputError, match=rf"these {len(table)} places cover lon 24\.\d+ to 24\.\d+, lat 60\.\d+ to 60\.\d+"
     ):
         api.similar(table, **question)  # type: ignore[arg-type]
+
+
+def test_a_table_of_columns_says_who_meets_nobody(tmp_path: Path) -> None:
+    """IDs are texts on both sides; rows and places without a match are counted, and most of both is an error."""
+    ids, none = [f"0{number}" for number in range(1001, 1041)], np.full(40, None, object)
+    lonlat = np.stack([24.9 + np.arange(40) / 500, np.full(40, 60.17)], axis=-1)
+    made = Provenance("m", "d")
+    table = Embeddings(ids, np.random.default_rng(0).normal(size=(40, 8)), lonlat, none, none, "map", made)
+    rows = [f"{place},{'a' if number % 2 else 'b'}\n" for number, place in enumerate(ids)]
+    (tmp_path / "c.csv").write_text("place_id,use\n" + "".join(rows[:30]) + "48001,a\n")
+    found = api.similar(table, place="01001", filters=["use=a"], columns=tmp_path / "c.csv", k=50)
+    assert sorted(found["place_id"]) == ids[1:30:2]
+    note = (
+        "c.csv: 1 of 31 rows match no place (first: row 31, place_id '48001'); 10 of 40 places match no row"
+    )
+    assert any(one.endswith(note) for one in found.attrs["notes"])
+    (tmp_path / "c.csv").write_text("place_id,use\n" + "".join(row[1:] for row in rows))
+    with pytest.raises(InputError, match=r"c\.csv matches none .*leading zeros \('1001' is '01001'\)"):
+        api.similar(table, place="01001", filters=["use=a"], columns=tmp_path / "c.csv")

@@ -86,6 +86,17 @@ def test_what_is_no_table_of_it(table: Path, tmp_path: Path) -> None:
     with pytest.raises(PlacevecError, match="no column 'rain'"):
         coordbench.read_table(table, ["rain"])
     pd.DataFrame({"a": [1.0]}).to_parquet(tmp_path / "a.parquet")
+    nowhere = pd.read_parquet(table)
+    nowhere.loc[[7, 9], "lon"] = np.nan
+    nowhere.to_parquet(tmp_path / "n.parquet")
+    found = coordbench.read_table(tmp_path / "n.parquet")
+    assert len(found.lonlat) == len(found.tasks["half"]) == 398
+    said = "2 of 400 rows: no coordinates (first: row 8; fill in lon and lat, or leave the row out)"
+    assert found.notes == (said,)
+    nowhere.loc[20:, "lat"] = np.nan
+    nowhere.to_parquet(tmp_path / "n.parquet")
+    with pytest.raises(PlacevecError, match=r"n\.parquet: 382 of 400 rows have no coordinates"):
+        coordbench.read_table(tmp_path / "n.parquet")
     with pytest.raises(PlacevecError, match="no columns for lon and lat"):
         coordbench.read_table(tmp_path / "a.parquet")
     (tmp_path / "b.csv").write_text("a,b\n1,2\n")

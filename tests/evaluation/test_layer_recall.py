@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from placevec.evaluation.layer_recall import NEAREST, LayerRecall, layer_recall
+from placevec.evaluation.layer_recall import NEAREST, LayerRecall, _allowed_shares, _nearest, layer_recall
 from placevec.evaluation.report import layer_lines
 from placevec.evaluation.splits import Blocks, block_grid
 from placevec.geo import distance_m
@@ -90,3 +90,24 @@ def test_equal_vectors_come_in_no_order_and_other_cities_do_not_answer() -> None
         {"vectors": (np.ones((400, 2)),)}, HOLDS[:, 3:], ("piers",), None, LONLAT, BLOCKS, apart_m=1.0
     )
     assert few is None
+
+
+def test_equal_vectors_are_drawn_evenly() -> None:
+    """Of 400 equal vectors each is about as often among the nearest; the seed decides, and nothing else."""
+    equal = np.ones((400, 3))
+    drawn = _nearest(equal, LONLAT, APART_M, 0)
+    assert np.bincount(drawn.ravel(), minlength=400).max() < 20  # 5 on average
+    assert len(np.unique(drawn)) > 380
+    assert (drawn == _nearest(equal, LONLAT, APART_M, 0)).all()
+    assert (drawn != _nearest(equal, LONLAT, APART_M, 1)).any()
+
+
+def test_places_that_too_few_may_answer_are_no_queries() -> None:
+    """Ten places within 100 m and four farther away: only the four have as many as are looked at."""
+    far = [[24.90 + 0.1 * number, 60.2] for number in range(1, NEAREST)]
+    lonlat = np.array([[24.9 + number * 1e-4, 60.2] for number in range(10)] + far)
+    holds = np.arange(14)[:, None] % 2 == 0
+    answered, shares = _allowed_shares(lonlat, holds, APART_M)
+    assert answered.tolist() == [False] * 10 + [True] * 4
+    assert shares[0, 0] == 0.5  # of rows 10 to 13
+    assert shares[10, 0] == pytest.approx(6 / 13)

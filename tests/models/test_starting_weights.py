@@ -136,10 +136,13 @@ def test_bad_sources_are_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "damaged.safetensors").write_bytes(b"\0" * 40)
     (tmp_path / "damaged.npz").write_bytes(b"PK\3\4")
     np.savez(tmp_path / "pickled.npz", conv1=np.array([{}], object))
+    np.savez_compressed(tmp_path / "bomb.npz", conv1=np.zeros(2**25, np.float16))
+    assert (tmp_path / "bomb.npz").stat().st_size < 100_000
     for file, words in (
         ("trap.pt", "code or objects"), ("little.pt", "belong to another network"), ("nan.pt", "not finite"),
         ("damaged.safetensors", "is damaged"), ("damaged.npz", "is not a numpy archive"),
-        ("pickled.npz", "is not a numpy archive"), ("absent.pt", "neither a file nor a model"),
+        ("pickled.npz", "is not a numpy archive"), ("bomb.npz", "would decompress to 67,1.*implausible"),
+        ("absent.pt", "neither a file nor a model"),
     ):  # fmt: skip
         with pytest.raises(PlacevecError, match=words) as caught:
             start_from(ResNet18(["red"], dim=4), ["red"], str(tmp_path / file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import geopandas as gpd
@@ -14,6 +15,11 @@ import shapely
 from PIL import Image
 
 import placevec as pv
+from placevec.embeddings import Embeddings, Provenance
+from placevec.errors import InputError
+from placevec.geo import tile_xy_to_lonlat
+from placevec.service.batching import Batcher
+from placevec.service.counters import Counters
 from placevec.service.drawing import Painter
 from tests.service.conftest import HOSTILE, Asked, Starting
 
@@ -57,6 +63,17 @@ def test_similar_is_that_of_python(ask: Asked, query: dict[str, Any], same: dict
         vector = ask.service.state.model.embed_lonlat([[24.51, 60.52]])[0]
         units = table.vectors / np.linalg.norm(table.vectors, axis=1, keepdims=True)
         assert found == table.place_id[np.argsort(-units @ vector, kind="stable")[:10]].tolist()
+
+
+def test_a_point_that_is_a_place(ask: Asked) -> None:
+    """It is that place: it is not embedded, and does not find itself. Oracle: the same query by its ID."""
+    lon, lat = points_table(ask).lonlat[7].tolist()
+    batches = ask.service.counters.sums()[-4]
+    found = ids_of(ask("GET", "/similar", params={"lon": lon, "lat": lat}))
+    assert found == ids_of(ask("GET", "/similar", params={"place": "p7"}))
+    assert ask.service.counters.sums()[-4] == batches
+    ask("GET", "/similar", params={"lon": lon, "lat": lat + 1e-4})
+    assert ask.service.counters.sums()[-4] == batches + 1
 
 
 def test_similar_by_vector_within_a_polygon(ask: Asked) -> None:
@@ -138,6 +155,42 @@ def test_embedding_points(ask: Asked) -> None:
     kind = "application/x-npy"
     reply = ask("POST", "/embed", content=file.getvalue(), headers={"Content-Type": kind, "Accept": kind})
     assert np.array_equal(np.load(io.BytesIO(reply.content)), oracle)
+
+
+def test_batches_are_of_one_kind_and_one_error_is_of_one_item() -> None:
+    """Two kinds that come together are two calls; an item that cannot be answered does not fail its neighbors."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    calls: list[tuple[object, list[int]]] = []
+
+    def work(kind: object, items: Sequence[int]) -> list[int]:
+        calls.append((kind, list(items)))
+        if 13 in items:
+            raise InputError("13")
+        return [10 * item for item in items]
+
+    async def asked(items: list[tuple[str, int]]) -> list[Any]:
+        batcher: Any = Batcher(work, executor, size_of=lambda item: 1, max_size=3, max_waiting=9)
+        return await asyncio.gather(*(batcher(*one) for one in items), return_exceptions=True)
+
+    with ThreadPoolExecutor(1) as executor:
+        assert asyncio.run(asked([("a", 1), ("b", 2), ("a", 3)])) == [10, 20, 30]
+        assert sorted(calls, key=str) == [("a", [1, 3]), ("b", [2])]
+        found = asyncio.run(asked([("a", 12), ("a", 13), ("a", 14)]))
+    assert (found[0], str(found[1]), found[2]) == (120, "13", 140)
+
+
+def test_a_duration_counts_up_to_its_bound() -> None:
+    """Prometheus: ``le`` is less or equal."""
+    counters = Counters()
+    counters.request("similar", 200, 0.005)
+    counters.request("similar", 200, 0.0051)
+    lines = counters.text([]).splitlines()
+    buckets = {
+        line.split('le="')[1].split('"')[0]: line.rpartition(" ")[2] for line in lines if "_bucket{" in line
+    }
+    assert [buckets[bound] for bound in ("0.0025", "0.005", "0.01", "+Inf")] == ["0", "1", "2", "2"]
 
 
 def test_small_requests_share_a_batch(ask: Asked) -> None:
@@ -270,6 +323,20 @@ def test_tiles_of_points(ask: Asked) -> None:
     again = ask("GET", f"{path}.png", headers={"If-None-Match": reply.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert not pixels_of(ask("GET", "/tiles/16/0/0")).any()
+
+
+def test_dots_reach_into_the_next_tile() -> None:
+    """A place a pixel east of the edge of a tile of zoom 10 is seen in both tiles, and in no third."""
+    zoom, x, y = 10, 580, 300
+    lonlat, none = tile_xy_to_lonlat([[x + 1 / 256, y + 0.5]], zoom), np.array([None], object)
+    painter = Painter(Embeddings(["a"], [[1.0, 0, 0]], lonlat, none, none, "map", Provenance("m", "d")))
+    seen = [
+        np.asarray(Image.open(io.BytesIO(painter.tile(zoom, x + step, y))))[..., 3] > 0
+        for step in (-2, -1, 0)
+    ]
+    assert [bool(one.any()) for one in seen] == [False, True, True]
+    assert np.flatnonzero(seen[1].any(axis=0)).tolist()[-1] == 255
+    assert np.flatnonzero(seen[2].any(axis=0)).tolist()[0] == 0
 
 
 def test_tiles_of_predictions(ask: Asked) -> None:

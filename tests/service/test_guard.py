@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from placevec.errors import InputError, UsageError
+from placevec.service import guard
 from placevec.service.guard import Rates
 from placevec.service.settings import TOKEN, digest_of, digests_of
 from tests.service.conftest import HOST, Asked, Starting
@@ -112,16 +113,25 @@ def test_rates(start: Starting) -> None:
     assert [rates.allows("a") for _ in range(5)] == [True] * 4 + [False]
     now = 0.5
     assert [rates.allows("a"), rates.allows("a")] == [True, False]
+    now = 1000.0  # a bucket is never fuller than at the beginning
+    assert [rates.allows("a") for _ in range(5)] == [True] * 4 + [False]
     service = start(rate=1.0)
     found = [service("GET", "/health") for _ in range(4)]
     assert [one.status_code for one in found] == [200, 200, 429, 429]
     assert found[-1].headers["retry-after"] == "1"
+    guarded = start(rate=1.0, digests=(digest_of(SECRET),))
+    assert [guarded("GET", "/info").status_code for _ in range(3)] == [401, 401, 429]
+    assert guarded("GET", "/health").status_code == 200  # wrong tokens cost others nothing
 
 
 async def slowly() -> AsyncIterator[bytes]:
     yield b"{"
     await asyncio.sleep(5)
     yield b"}"
+
+
+async def brief() -> AsyncIterator[bytes]:
+    yield b'{"place": "p1"}'
 
 
 async def endless() -> AsyncIterator[bytes]:
@@ -140,6 +150,13 @@ def test_requests_too_large_or_slow(ask: Asked) -> None:
     slow = ask("POST", "/similar", content=slowly(), headers=kind)
     assert (slow.status_code, slow.json()["error"]) == (408, "a request must arrive in 0.3 s")
     assert ask.guard._held == 0
+    ask.guard._held = guard._MAX_HELD - 1000  # of other requests: one of unknown length may be the largest
+    try:
+        assert ask("POST", "/similar", content=brief(), headers=kind).status_code == 503
+        assert ask("POST", "/similar", content=b'{"place": "p1"}', headers=kind).status_code == 200
+        assert ask.guard._held == guard._MAX_HELD - 1000
+    finally:
+        ask.guard._held = 0
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from placevec.cli import main
 from placevec.embeddings.mapped import load_mapped, write_mapped
 from placevec.errors import InputError, ModelError, PlacevecError, UsageError
 from placevec.io import atomic
+from placevec.io.progress import Silent
 from placevec.service import patience, server
 from placevec.service.settings import Settings
 from placevec.service.state import open_state
@@ -218,3 +219,19 @@ def test_a_service_without_vectors(
         assert "no vectors" in asked("GET", "/similar", params={"place": "a"}).json()["error"]
     finally:
         asked.close()
+
+
+def test_columns_to_filter_by_say_who_meets_nobody(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "say", lambda self, message: said.append(message))
+    path = tmp_path / "c.csv"
+    path.write_text("place_id,rent\n" + "".join(f"p{row},{row}\n" for row in range(1, 400)) + "q,1\n")
+    state = open_state(replace(settings, columns=str(path)))
+    note = "1 of 400 rows match no place (first: row 400, place_id 'q'); 101 of 500 places match no row"
+    assert f"Note: {path}: {note}" in said
+    assert state.mask(state.loaded(None).of(), ("rent>=390",)).sum() == 10
+    path.write_text("place_id,rent\nx,1\ny,2\n")
+    with pytest.raises(InputError, match=r"c\.csv matches none of the places"):
+        open_state(replace(settings, columns=str(path)))

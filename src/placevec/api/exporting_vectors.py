@@ -111,7 +111,12 @@ def export_vectors(
         return _write_selection(chosen, Path(selection), Path(out))
     from placevec.explorer.gis_files import write_gis_file
 
-    return write_gis_file(chosen, out, chosen.provenance.attribution)
+    count = write_gis_file(chosen, out, chosen.provenance.attribution)
+    if count < len(chosen):
+        progress.say(
+            f"Note: {len(chosen) - count:,} of {len(chosen):,} places have no coordinates and are left out"
+        )
+    return count
 
 
 def _write_partitions(

@@ -180,7 +180,9 @@ def similar(
     elif place is not None:
         _require_vector(loaded, table, place)
     if filters:
-        held = passing(table, filters, _columns(columns))
+        more, told = _columns(columns, table)
+        notes = [*notes, *told]
+        held = passing(table, filters, more)
         where = held if where is None else held & where
     index = opened(table, backend, metric, storage=storage, trees=trees)
     notes += [index.note] * bool(index.note)
@@ -237,13 +239,24 @@ def check_query(
         check_picture(picture)
 
 
-def _columns(columns: pd.DataFrame | PathLike | None) -> pd.DataFrame | None:
-    """A table of columns; a path is read."""
-    if not isinstance(columns, str | Path):
-        return columns
+def _columns(
+    columns: pd.DataFrame | PathLike | None, table: Embeddings
+) -> tuple[pd.DataFrame | None, list[str]]:
+    """(a table of columns, what to know of it); a path is read. InputError where most of it and of the places differ."""
+    if columns is None:
+        return None, []
+    from placevec.embeddings.search.filters import join_of
     from placevec.sources.tables.points import read_columns
 
-    return read_columns(columns)
+    named, frame = "the table of columns", columns
+    if isinstance(frame, str | Path):
+        named, frame = str(frame), read_columns(frame)
+    join = join_of(table, frame, named)
+    join.check(InputError)
+    return frame, [
+        *filter(None, [join.note()]),
+        *(f"{named}: {note}" for note in frame.attrs.get("notes", ())),
+    ]
 
 
 def _if_sound(table: Embeddings) -> Dataset | None:

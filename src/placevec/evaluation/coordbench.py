@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from placevec.errors import EvaluationError, SourceError
 from placevec.geo import Floats, Ints
+from placevec.geo.geoparquet import read_parquet
 from placevec.io.atomic import write_csv
+from placevec.sources.tables.losses import Losses
 
 FOLDS, CELL_DEG = 5, 10.0
 ALPHAS = tuple(10.0**power for power in np.arange(-4.0, 6.5, 0.5))
@@ -27,6 +29,8 @@ COLUMNS = (
     "cell_deg", "feature_dim", "n_samples", "n_test", "seed", "model_name", "model_target",
 )  # fmt: skip
 _NO_TASK = ("timestamp", "timestamp_end", "split", "id", "name", "geometry", "place_id")
+_UNLOCATED = 0.9
+"""Share of rows that may lack coordinates, as of labeled points."""
 _LON, _LAT = ("lon", "longitude", "Lon", "x"), ("lat", "latitude", "Lat", "y")
 Scheme = Literal["spatial", "random"]
 Encode = Callable[[Floats], NDArray[Any]]
@@ -35,12 +39,13 @@ Encode = Callable[[Floats], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One table: points, labels by task, and the official test rows if there are any."""
+    """One table: points, labels by task, the official test rows if there are any, and what was left out."""
 
     name: str
     lonlat: Floats
     tasks: Mapping[str, NDArray[Any]]
     test: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_table(path: str | Path, tasks: Sequence[str] = (), name: str | None = None) -> Benchmark:
@@ -52,24 +57,24 @@ def read_table(path: str | Path, tasks: Sequence[str] = (), name: str | None = N
         name: of the benchmark (default: the file's folder, as in its data set, or the file's name).
 
     Raises:
-        SourceError: the file does not exist, or is no Parquet.
+        SourceError: the file does not exist, is no Parquet, would decompress to far more than it has, or more than
+            nine tenths of its rows have no coordinates.
         EvaluationError: no coordinates, or a missing column.
     """
-    import pandas as pd
-    import pyarrow as pa
-
     path = Path(path)
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"cannot read {path}: {error}") from error
+    table = read_parquet(path).to_pandas(ignore_metadata=True)
     lon, lat = (next((one for one in names if one in table), None) for names in (_LON, _LAT))
     if lon is None or lat is None:
         raise EvaluationError(
             f"{path} has no columns for lon and lat; it has {', '.join(map(str, table.columns[:12]))}"
         )
     lonlat = table[[lon, lat]].to_numpy(np.float64)
-    kept = np.isfinite(lonlat).all(axis=1)
+    kept, losses = np.isfinite(lonlat).all(axis=1), Losses(path)
+    if not kept.all():
+        first = f"row {int(np.flatnonzero(~kept)[0]) + 1}"
+        remedy = f"fill in {lon} and {lat}, or leave the row out"
+        losses.add("no coordinates", int(np.count_nonzero(~kept)), first, remedy, share=_UNLOCATED)
+        losses.check(len(kept))
     named = list(tasks) or [one for one in table.columns if one not in (lon, lat, *_NO_TASK)]
     if missing := [one for one in named if one not in table]:
         raise EvaluationError(
@@ -80,7 +85,8 @@ def read_table(path: str | Path, tasks: Sequence[str] = (), name: str | None = N
     test = (table["split"] == "test").to_numpy()[kept] if "split" in table else None
     labels = {one: table[one].to_numpy()[kept] for one in named}
     own = path.parent.name if path.stem == "data" else path.stem
-    return Benchmark(name or own, lonlat[kept], labels, test if test is not None and test.any() else None)
+    official = test if test is not None and test.any() else None
+    return Benchmark(name or own, lonlat[kept], labels, official, tuple(losses.notes(len(kept))))
 
 
 def fold_numbers(lonlat: Floats, folds: int = FOLDS, cell_deg: float = CELL_DEG, seed: int = 0) -> Ints:

@@ -215,8 +215,8 @@ def _nearest(vectors: Features, lonlat: Floats, apart_m: float, seed: int) -> In
     found = np.zeros((len(unit), NEAREST), np.int64)
     most = min(NEAREST, len(unit))
     for rows, away in _distances(lonlat):
-        similarity = unit[rows] @ unit.T
-        similarity += _ALIKE * random.random(similarity.shape, np.float32)
+        similarity = (unit[rows] @ unit.T).astype(np.float64)  # near 1, float32 has a dozen steps in _ALIKE
+        similarity += _ALIKE * random.random(similarity.shape)
         similarity[away < apart_m] = -np.inf
         found[rows, :most] = np.argpartition(-similarity, most - 1, axis=1)[:, :most]
     return found

@@ -22,6 +22,10 @@ from placevec.io.atomic import sha256_of_file
 LARGEST = 2**31
 """Maximum bytes of a checkpoint: twelve times the largest original one."""
 MAX_TENSORS = 1000
+_MAX_ENTRIES = 10_000
+"""Maximum files in a checkpoint, one for each tensor: those of an optimizer are among them."""
+_MAX_LIST_BYTES = 2**21
+"""Longest pickle in a checkpoint: it lists the tensors, and any number of them can share one file."""
 
 
 def read_checkpoint(file: Path, *, sha256: str | None = None) -> Any:
@@ -117,6 +121,17 @@ def _require_plain_zip(file: Path) -> None:
         ) from error
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise ModelError(f"{file} is compressed, which torch's checkpoints are not")
+    if len(entries) > _MAX_ENTRIES:
+        raise ModelError(
+            f"{file} holds {len(entries):,} tensors, more than any checkpoint that is supported: save only "
+            "model.state_dict()"
+        )
+    listed = max((entry.file_size for entry in entries if entry.filename.endswith(".pkl")), default=0)
+    if listed > _MAX_LIST_BYTES:
+        raise ModelError(
+            f"{file} holds a list of tensors and other values of {listed / 2**20:,.1f} MiB, more than the weights of any "
+            "model need: save only model.state_dict()"
+        )
     if sum(entry.file_size for entry in entries) > LARGEST:
         raise ModelError(f"{file} holds more than {LARGEST / 2**30:.0f} GiB, the maximum for a checkpoint")
 

@@ -69,6 +69,8 @@ _SAME = tuple(
     )
 )
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_FREE_BYTES, _MAX_RATIO = 2**26, 20
+"""What an archive of weights may unpack to in any case, and times its size: weights hardly compress."""
 _MIN_SHARE = 0.3
 """Of an encoder's weights that must come from a source, else it is of another network."""
 
@@ -165,10 +167,7 @@ def _read(source: str, encoder: nn.Module) -> Source:
     if path.suffix == ".npz":
         return Source(path.name, _arrays(path))
     if path.suffix == ".safetensors":
-        try:
-            return Source(path.name, tensors_in(read_tensors(path), path))
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ModelError(f"{path} is damaged: {error}") from error
+        return Source(path.name, _tensors(path))
     return Source(path.name, tensors_in(read_checkpoint(path), path, _WRAPPERS))
 
 
@@ -203,7 +202,7 @@ def _of_hub(name: str) -> Source:
             f"--init {name}: no file or folder, and the Hugging Face hub has no model.safetensors under that name"
             f" ({reason[0][:200]})"
         ) from error
-    return Source(name, tensors_in(read_tensors(path), path))
+    return Source(name, _tensors(path))
 
 
 def _of_model(path: Path, encoder: nn.Module) -> Source:
@@ -220,12 +219,23 @@ def _of_model(path: Path, encoder: nn.Module) -> Source:
     )
 
 
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """Of a file of safetensors."""
+    try:
+        return tensors_in(read_tensors(path), path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
+
+
 def _arrays(path: Path) -> dict[str, Tensor]:
     """Of a numpy archive, without pickles; float arrays only."""
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
-                raise ModelError(f"{path} holds more than {LARGEST / 2**30:.0f} GiB")
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > LARGEST or unpacked > max(_FREE_BYTES, _MAX_RATIO * path.stat().st_size):
+            raise ModelError(
+                f"{path} has {path.stat().st_size:,} bytes but would decompress to {unpacked:,}, implausible for weights"
+            )
         with np.load(path, allow_pickle=False) as content:
             if len(content.files) > MAX_TENSORS:
                 raise ModelError(f"{path} has no named weights")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +24,7 @@ from placevec.datasets.views.registry import reader_of
 from placevec.embeddings import Embeddings, EmbeddingsOfViews
 from placevec.embeddings.mapped import load_mapped, write_mapped
 from placevec.embeddings.search.approximate import require_backend
-from placevec.embeddings.search.filters import passing
+from placevec.embeddings.search.filters import join_of, passing
 from placevec.embeddings.search.spacing import footprint_m
 from placevec.embeddings.search.stored import opened
 from placevec.errors import DatasetError, InputError, ModelError, PlacevecError, UsageError
@@ -229,6 +229,8 @@ def open_state(settings: Settings, progress: Progress = SILENT, *, write: bool =
         model, tables, _dataset(model, tables, settings.dataset),
         None if settings.columns is None else read_columns(settings.columns), settings,
     )  # fmt: skip
+    if state.columns is not None:
+        _check_columns(state.columns, tables, settings, progress)
     for loaded in tables.values():
         for view in loaded.views:
             table = loaded.of(view)
@@ -238,6 +240,28 @@ def open_state(settings: Settings, progress: Progress = SILENT, *, write: bool =
             table.row_of("")  # sorts the hashes of the ids
             state.apart_m(table)
     return state
+
+
+def _check_columns(
+    columns: pd.DataFrame,
+    tables: Mapping[str, Embeddings | EmbeddingsOfViews],
+    settings: Settings,
+    progress: Progress,
+) -> None:
+    """Say how many rows and places of each table meet nobody; InputError where these are most of every table."""
+    failed: list[InputError] = []
+    for note in columns.attrs.get("notes", ()):
+        progress.say(f"Note: {settings.columns}: {note}")
+    for name, loaded in tables.items():
+        join = join_of(loaded.of(loaded.views[0]), columns, settings.columns)
+        if note := join.note():
+            progress.say(f"Note: {note}" + (f" of {name}" if len(tables) > 1 else ""))
+        try:
+            join.check(InputError)
+        except InputError as error:
+            failed.append(error)
+    if failed and len(failed) == len(tables):
+        raise failed[0]
 
 
 def _dataset(

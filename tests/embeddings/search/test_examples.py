@@ -94,6 +94,7 @@ def test_conditions(parks: Embeddings) -> None:
         (["kind="], whole["kind"].isna()),
         (["kind!="], whole["kind"].notna()),
         (["kind~EA"], whole["kind"] == "sea"),
+        (["kind~n"], whole["kind"] == "Land"),  # and not those without, whose text may be nan
         (["open=true"], whole["open"].eq(True)),
         (["name~park 1", "lon<24.02"], (np.arange(400) == 16) | (np.arange(400) == 12)),
     ):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from placevec.embeddings import Embeddings, Provenance, load
 from placevec.embeddings.search import METRICS, ExactIndex, available, open_index, similar
+from placevec.embeddings.search.approximate import FaissIndex
 from placevec.embeddings.search.metrics import distances
 from placevec.embeddings.search.stored import Kind, opened
 from placevec.errors import EmbeddingsError, UsageError
@@ -239,3 +241,26 @@ def test_tables_of_two_models_have_no_common_index(tmp_path: Path) -> None:
         Embeddings(["x"], [[np.nan]], [[0.0, 0.0]], [None], [None], "map", Provenance("m", "d"))
     first.vectors = first.vectors[::-1]
     assert open_index(first).query(first.vectors[:1], 1)[0].tolist() == [[0]]
+
+
+@needs_faiss
+def test_of_few_rows_that_pass_all_are_compared(vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that leaves a tenth is answered exactly, one that leaves half by the graph. Oracle: exact search."""
+    index, exact, asked = (
+        Kind("hnsw").build(vectors[:2_000]),
+        ExactIndex(vectors[:2_000]),
+        vectors[2_000:2_004],
+    )
+    tenth, half = np.arange(2_000) % 10 == 0, np.arange(2_000) % 2 == 0
+    looked: list[int] = []
+    candidates = FaissIndex._candidates
+
+    def counted(self: FaissIndex, *args: Any) -> Any:
+        looked.append(args[3])
+        return candidates(self, *args)
+
+    monkeypatch.setattr(FaissIndex, "_candidates", counted)
+    assert np.array_equal(index.query(asked, 10, where=tenth)[0], exact.query(asked, 10, where=tenth)[0])
+    assert looked == []
+    index.query(asked, 10, where=half)
+    assert looked == [1_000]

@@ -14,7 +14,7 @@ from pyproj import Geod
 from placevec import geo
 from placevec.embeddings import Embeddings, Provenance
 from placevec.embeddings.search import ExactIndex, similar
-from placevec.embeddings.search.spacing import footprint_m, rows_near, spacing_m
+from placevec.embeddings.search.spacing import covered, footprint_m, rows_near, spacing_m
 from placevec.errors import InputError
 
 GEOD = Geod(ellps="WGS84")
@@ -155,3 +155,18 @@ def test_rows_near_a_point_anywhere(chord_m: float) -> None:
         away = np.linalg.norm(geo.to_ecef(lon[1:], lat[1:]) - geo.to_ecef(*at), axis=1)
         assert sorted(rows_near(emb, *at, chord_m)) == (np.flatnonzero(away < chord_m) + 1).tolist()
     assert len(rows_near(emb, float("nan"), 0.0, chord_m)) == 0
+
+
+def test_what_is_covered_is_said_across_the_antimeridian_too() -> None:
+    """Read off the places: the box leaves out the widest gap, wherever that lies."""
+    none = np.array([None, None, None], object)
+    for lon, said in (
+        ([179.9, -179.95, 179.8], "lon 179.800 to -179.950, lat 1.000 to 3.000"),
+        ([-170.0, -175.0, -160.0], "lon -175.0 to -160.0, lat 1.0 to 3.0"),
+        ([100.0, -100.0, 110.0], "lon 100.0 to -100.0, lat 1.0 to 3.0"),
+    ):
+        lonlat = np.stack([np.array(lon), [1.0, 2.0, 3.0]], axis=-1)
+        assert (
+            covered(Embeddings(["a", "b", "c"], np.eye(3), lonlat, none, none, "map", Provenance("m", "d")))
+            == said
+        )

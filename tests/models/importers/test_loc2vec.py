@@ -69,6 +69,13 @@ def test_a_checkpoint_becomes_a_model_with_its_vectors(system: str, tmp_path: Pa
         spec = model.specs["map"]
         assert (spec.size_px, spec.size_m, spec.zoom) == (32, None, 18)
         assert model.hash == Model.load(tmp_path / f"model{number}").hash
+        held = {**content, "model_state_dict": {**weights, "decoder.weight": torch.zeros(2)}}
+        assert model.training["imported"]["tensors_left_out"] == 0
+        if number == 0:
+            more = import_founding(
+                checkpoint(tmp_path / "more.pth", held), system, tmp_path / "more", zoom=18
+            )
+            assert more.training["imported"]["tensors_left_out"] == 1
         card = (tmp_path / f"model{number}" / "MODEL_CARD.md").read_text()
         assert "founding" in card
         assert {path.suffix for path in (tmp_path / f"model{number}").iterdir()} == {

@@ -137,6 +137,8 @@ def test_satclip_gives_its_formula_and_says_license_and_hash(tmp_path: Path) -> 
     model = api.import_weights(saved(content, tmp_path / "a.ckpt"), system="satclip", out=tmp_path / "model")
     np.testing.assert_allclose(model.embed_lonlat(LONLAT), satclip_formula(content), atol=2e-4)
     assert "MIT" in model.training["attribution"]
+    others = sum("nnet." not in name for name in content["state_dict"])
+    assert model.training["imported"]["tensors_left_out"] == others
     assert len(model.training["imported"]["sha256"]) == 64
     alone = {name.removeprefix("model.location."): value for name, value in content["state_dict"].items()}
     again = import_locations(saved(alone, tmp_path / "b.pt"), "satclip", tmp_path / "alone")
@@ -147,6 +149,7 @@ def test_climplicit_gives_its_formula(tmp_path: Path) -> None:
     state = climplicit()
     model = import_locations(saved(state, tmp_path / "a.pth"), "climplicit", tmp_path / "model")
     assert model.dim == 4 * DIM
+    assert model.training["imported"]["tensors_left_out"] == 2  # of its regression of climate
     np.testing.assert_allclose(model.embed_lonlat(LONLAT), climplicit_formula(state), atol=2e-4)
     encoder = ClimplicitEncoder(width=4, hidden=8, layers=2)
     points = torch.tensor(LONLAT)
@@ -163,6 +166,7 @@ def test_sinr_gives_its_formula_and_its_taxa(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.predict_lonlat(LONLAT), answers, atol=1e-5)
     assert model.head is not None
     assert model.head.classes == ("taxon 48", "taxon 7", "taxon 100")
+    assert model.training["imported"]["tensors_left_out"] == 0
 
 
 @pytest.mark.parametrize(
@@ -188,6 +192,7 @@ def test_csp_gives_the_vectors_of_the_same_encoder(theirs: str, code: str, tmp_p
     model = import_locations(saved(content, tmp_path / "a.pth.tar"), "csp", tmp_path / "model")
     np.testing.assert_allclose(model.embed_lonlat(LONLAT), ORIGINAL[f"{theirs} vectors"], atol=1e-5)
     assert model.head is None
+    assert model.training["imported"]["tensors_left_out"] == 3  # of images, users and classes without names
 
 
 MADE = {"satclip": satclip, "climplicit": climplicit, "sinr": sinr}

@@ -87,6 +87,7 @@ def test_every_kind_gives_what_its_own_code_gives(kind: str, tmp_path: Path, tra
         "original",
     )
     assert model.hash == Model.load(tmp_path / "model").hash
+    assert model.training["imported"]["tensors_left_out"] == 1  # the embedding of users
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -16,6 +16,7 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.sentences.templates import Templates
 from placevec.errors import DatasetError, SourceError, UsageError
 from placevec.io.byte_texts import decoded
+from placevec.preparation.described.table import read_described
 from tests.recipes.where2vec import small
 
 HEAD = "obs_id,entity_id,entity_type,chip_path,text\n"
@@ -148,6 +149,32 @@ def test_hostile_rows(tmp_path: Path) -> None:
     assert dataset.manifest["report"]["described chips"] == {"broken": 1, "missing": 4 - 1}
 
 
+def test_coordinates_as_people_write_them(tmp_path: Path) -> None:
+    """Degrees, minutes and seconds, letters, decimal commas, 0 to 360; what is none of them is counted and named."""
+    cells = [
+        ("24\u00b056'24\"E", "60\u00b010'12\"N"), ("24,94E", "60,17"), ("335.1", "60"), ("", ""), ("NA", "?"),
+        ("east", "60"), ("24.94", "95"), *[("24.94", "60.17")] * 24,
+    ]  # fmt: skip
+    rows = [f"o{row}\te\twater\t\tx\t{lon}\t{lat}\n" for row, (lon, lat) in enumerate(cells)]
+    head = HEAD.strip().replace(",", "\t")
+    (tmp_path / "t.tsv").write_text(f"{head}\tlongitude\tlatitude\n" + "".join(rows) + rows[2])
+    found = read_described(tmp_path / "t.tsv")
+    expected = [[24.94, 60.17], [24.94, 60.17], [-24.9, 60.0], *[[np.nan] * 2] * 4, *[[24.94, 60.17]] * 24]
+    np.testing.assert_allclose(found.lonlat, expected, rtol=0, atol=1e-9)
+    assert found.notes == [
+        "2 of 32 rows: coordinates that are not degrees (first: row 6, longitude 'east', latitude '60'; write decimal "
+        "degrees such as 24.94, or leave the cell empty)"
+    ]
+    (tmp_path / "t.tsv").write_text(f"{head}\tlon\tlat\n" + "".join(rows[4:24]).replace("60.17", "91", 3))
+    with pytest.raises(
+        SourceError, match=r"t\.tsv: 5 of 20 rows have coordinates that are not degrees.*row 2, lon"
+    ):
+        read_described(tmp_path / "t.tsv")
+    (tmp_path / "t.tsv").write_text(f"{head}\tlon\tlat\no\te\twater\t\tx\t60N\t24E\n")
+    with pytest.raises(SourceError, match="'60N' is a latitude"):
+        read_described(tmp_path / "t.tsv")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -204,3 +231,7 @@ def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFi
     ]
     assert cli.main(command) == 0
     assert json.loads(capsys.readouterr().out) == {"out": str(tmp_path / "out.csv"), "rows": 88}
+    assert cli.main(command[:-1]) == 0
+    told = capsys.readouterr()
+    assert f"88 rows: {tmp_path / 'out.csv'}" in told.out
+    assert "2 of 90 places have no text or no chip and are left out" in told.err

@@ -72,7 +72,9 @@ def test_birdsnap_has_two_kinds_of_places(tmp_path: Path) -> None:
     assert labels.image_rows is not None
     assert labels.image_rows[-2:].tolist() == [0, 1]  # images that are not valid have no row
     assert np.array_equal(dense(ds.image_predictions("test")), written)
-    assert any("orig_meta" in note for note in ds.manifest["report"]["notes"])
+    notes = ds.manifest["report"]["notes"]
+    assert any("orig_meta" in note for note in notes)
+    assert "2 of 8 images are marked as invalid and left out" in notes
     simulated = pv.prepare(
         "sphere2vec", layout="birdsnap", folder=tmp_path / "birdsnap", meta="ebird", out=tmp_path / "b"
     )
@@ -309,5 +311,5 @@ def test_predictions_that_were_damaged_later(tmp_path: Path) -> None:
     with pytest.raises(PlacevecError, match="has 5 classes, but the dataset has 2"):
         ds.image_predictions("test")
     (ds.path / "image_predictions" / "test.npy").unlink()
-    with pytest.raises(PlacevecError, match="lacks image_predictions"):
+    with pytest.raises(PlacevecError, match="is missing image_predictions"):
         Dataset.open(ds.path)

@@ -230,6 +230,22 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert list(ds.places.place_id) == ["0", "1", "2"]  # numbers of rows in the table
 
 
+def test_one_date_of_a_year_alone(tmp_path: Path) -> None:
+    """As GBIF has them: one year among 120 dates and intervals stays unknown, is counted and named; the others count."""
+    seen = ["2019-01-01", "2019-07-02T12:00:00", "2019-03-02/2019-03-05"] * 40
+    seen[4] = "2004"
+    rows = "".join(f"{row}\t{row / 10}\t{row / 10}\t{'ab'[row % 2]}\t{one}\n" for row, one in enumerate(seen))
+    head = "gbifID\tdecimalLatitude\tdecimalLongitude\tspecies\teventDate\n"
+    ds = prepared(tmp_path, head + rows, "g.tsv", label="species", date="eventDate")
+    dates = ds.labels().dates
+    assert dates is not None
+    assert np.flatnonzero(np.isnan(dates)).tolist() == [4]
+    assert np.allclose(dates[:3], [0, 0.5, 61.5 / 365])
+    report = ds.manifest["report"]
+    assert (len(ds), report["dates_unreadable"], report["left_out"]) == (120, 1, {})
+    assert "row 5, column 'eventDate': '2004'" in report["notes"][0]
+
+
 def test_repeats_can_be_kept_and_ids_say_what_repeats(tmp_path: Path) -> None:
     same = "id,lon,lat,a\np,1,1,x\nq,1,1,x\np,1,1,x\nr,2,2,y\n"
     assert list(prepared(tmp_path, same, label="a").places.place_id) == ["p", "q", "r"]

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from placevec.evaluation.osm_tasks import landuse_task
 from placevec.evaluation.tasks import Task, leaking
 from placevec.geo import Area, tile_bounds, tile_xy_to_lonlat
 from placevec.io.progress import SILENT
+from placevec.preparation.tiles.export import _metadata
 from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
 from tests.sources.tiles.tile_files import bomb, png, write_layers, write_mbtiles
 from tests.unsealed import unsealed
@@ -493,3 +495,17 @@ def test_without_an_extract_evaluation_says_what_is_missing(tmp_path: Path) -> N
     dataset = pv.prepare("loc2vec", tile_folder=write(tmp_path / "in", masks()), out=tmp_path / "out")
     with pytest.raises(PlacevecError, match=r"no landuse_coverage\.tif"):
         landuse_task(dataset)
+
+
+def test_the_size_of_a_place_becomes_pixels_of_its_tiles() -> None:
+    """Oracle: pixels of Web Mercator, 2 pi r cos(lat) / 256 / 2^z meters; without a size, the original's 64."""
+    lonlat = np.array([[24.9, 60.2], [24.95, 60.2]])
+    for size_m, patch in (
+        (None, 64),
+        (120.0, 120 / (2 * np.pi * 6378137 * np.cos(np.radians(60.2)) / 256 / 2**Z)),
+    ):
+        manifest = {"places": {"size_m": size_m}}
+        like: Any = SimpleNamespace(
+            lonlat=lonlat, manifest=manifest, zoom=Z, area=Area(24.8, 60.1, 25.0, 60.3)
+        )
+        assert _metadata(like).patch_size == round(patch)

@@ -224,6 +224,9 @@ def test_a_server_leads_to_no_file_of_this_machine(tmp_path: Path) -> None:
         given = found(f"{server.url}/c.json")
         assert set(server.asked) == {"/c.json", "/a.json"}
     assert not given.scenes
+    reason = "links that are neither http(s) nor in the folder of the catalog ('file:///etc/passwd')"
+    assert given.left_out[reason] == 1
+    assert sum(given.left_out.values()) == 2  # and the item without bands
 
 
 def test_bands_by_common_name_number_or_position() -> None:

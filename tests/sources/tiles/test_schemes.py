@@ -228,12 +228,10 @@ def test_validate_decodes_as_many_tiles_as_prepare_does(tmp_path: Path) -> None:
     found = validate(tmp_path / "in")
     assert found.usable
     assert any("1 of 200 sampled tiles" in note for note in found.notes)
-    assert (
-        pv.prepare("loc2vec", tile_folder=tmp_path / "in", out=tmp_path / "out").manifest["report"][
-            "tiles_damaged"
-        ]
-        == 1
-    )
+    dataset = pv.prepare("loc2vec", tile_folder=tmp_path / "in", out=tmp_path / "out")
+    report = dataset.manifest["report"]
+    assert (report["tiles_damaged"], len(report["damaged_examples"]), len(dataset)) == (1, 1, 199)
+    assert f"{Z}/{X}/{Y + 77}: the tile is not" in report["damaged_examples"][0]
     for row in (3, 5):
         (tmp_path / "in" / str(Z) / str(X) / f"{Y + row}.png").write_bytes(b"torn")
     assert not validate(tmp_path / "in").usable

@@ -12,6 +12,7 @@ import numpy as np
 from placevec.embeddings.search.metrics import Mask
 from placevec.embeddings.table import Embeddings
 from placevec.errors import InputError, UsageError, choose_from
+from placevec.sources.tables.joins import Join, join_by_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,17 @@ def passing(emb: Embeddings, conditions: Sequence[str], columns: pd.DataFrame | 
         column, sign, value = found.groups()
         mask &= _holds(_values(emb, column, columns), sign, value, column)
     return mask
+
+
+def join_of(emb: Embeddings, columns: pd.DataFrame, table: object) -> Join:
+    """How many rows of a table of columns, called ``table``, and how many places meet nobody.
+
+    Raises:
+        InputError: a table without place_id.
+    """
+    if "place_id" not in columns.columns:
+        raise InputError(f"{table} has no column place_id")
+    return join_by_id(columns["place_id"].astype(str).to_numpy(object), emb.place_id, table)[1]
 
 
 def _values(emb: Embeddings, column: str, columns: pd.DataFrame | None) -> pd.Series[Any]:

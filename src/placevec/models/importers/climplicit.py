@@ -24,7 +24,8 @@ _PREFIX = "location_encoder."
 
 def convert(file: Path) -> Imported:
     """Read a file of weights; errors as in `import_locations`."""
-    tensors = _renamed(tensors_in(read_checkpoint(file), file, ("state_dict",)))
+    held = tensors_in(read_checkpoint(file), file, ("state_dict",))
+    tensors = _renamed(held)
     layers = len({name.split(".")[1] for name in tensors if name.startswith("layers.")})
     first, last = tensors.get("layers.0.weight"), tensors.get("last.weight")
     if not layers or first is None or last is None or first.dim() != 2 or last.dim() != 2:
@@ -37,7 +38,8 @@ def convert(file: Path) -> Imported:
     encoder = filled(
         lambda: ClimplicitEncoder(width, hidden, layers), tensors, file, "Climplicit's location encoder"
     )
-    return Imported(encoder, _ATTRIBUTION, "CHELSA's climate, by Climplicit's own code", "climplicit")
+    of = "CHELSA's climate, by Climplicit's own code"
+    return Imported(encoder, _ATTRIBUTION, of, "climplicit", held, tensors)
 
 
 def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -27,15 +27,16 @@ def convert(file: Path, classes: Path | None = None, training_points: Path | Non
     if FAMILIES[kind].original is None:
         raise ModelError(f"{file} has the encoder {params['spa_enc_type'][:40]!r}, which CSP never had")
     torchspatial.check_published(params, file)
-    plain = {_plain(key): value for key, value in tensors_in(content, file, ("state_dict",)).items()}
-    tensors = torchspatial.renamed(plain, kind)
+    held = tensors_in(content, file, ("state_dict",))
+    tensors = torchspatial.renamed({_plain(key): value for key, value in held.items()}, kind)
     points = None if training_points is None else torchspatial.read_lonlat(training_points)
     encoder = torchspatial.encoder_of(kind, params, tensors, points, file)
     head = None if classes is None else torchspatial.head_of(tensors, encoder.dim, classes, file)
     told = printable(str(params.get("dataset", "an unnamed dataset")))[:60]
     return Imported(
-        encoder, _ATTRIBUTION, f"{told}, by CSP's own code", params["spa_enc_type"], head, classes is not None
-    )
+        encoder, _ATTRIBUTION, f"{told}, by CSP's own code", params["spa_enc_type"], held, tensors, head,
+        classes is not None,
+    )  # fmt: skip
 
 
 def _plain(key: str) -> str:

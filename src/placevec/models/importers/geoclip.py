@@ -41,7 +41,8 @@ def convert(file: Path) -> Imported:
     encoder = filled(
         lambda: GeoClipEncoder(dim, sigmas, frequencies, hidden), ours, file, "GeoCLIP's location encoder"
     )
-    return Imported(encoder, _ATTRIBUTION, "geotagged photos, by GeoCLIP's own code", "geoclip")
+    of = "geotagged photos, by GeoCLIP's own code"
+    return Imported(encoder, _ATTRIBUTION, of, "geoclip", tensors, ours)
 
 
 def _renamed(tensors: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:

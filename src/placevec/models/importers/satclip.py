@@ -33,7 +33,8 @@ def convert(file: Path) -> Imported:
             raise ModelError(
                 f"{file} was trained with {name} {str(options[name])[:40]!r}: only {expected!r} is supported"
             )
-    tensors = _of_location(tensors_in(content, file, ("state_dict",)), file)
+    held = tensors_in(content, file, ("state_dict",))
+    tensors = _of_location(held, file)
     layers = sum(name.endswith(".weight") for name in tensors) - 1
     first, last = tensors.get("network.layers.0.weight"), tensors.get(f"network.layers.{layers}.weight")
     if layers < 1 or first is None or last is None or first.dim() != 2 or last.dim() != 2:
@@ -59,7 +60,8 @@ def convert(file: Path) -> Imported:
 
     encoder = filled(build, tensors, file, "SatCLIP's location encoder")
     return Imported(
-        encoder, _ATTRIBUTION, "Sentinel-2 images (S2-100K), by SatCLIP's own code", f"harmonics of {degrees} degrees"
+        encoder, _ATTRIBUTION, "Sentinel-2 images (S2-100K), by SatCLIP's own code", f"harmonics of {degrees} degrees",
+        held, tensors,
     )  # fmt: skip
 
 

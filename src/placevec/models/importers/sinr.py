@@ -44,7 +44,7 @@ def convert(file: Path, classes: Path | None = None) -> Imported:
     encoder = filled(build, ours, file, "SINR's location encoder")
     head = head_of(tensors, dim, classes, file, named=_taxa(params, file))
     of = "iNaturalist observations, by SINR's own code"
-    return Imported(encoder, _ATTRIBUTION, of, "sin_cos", head, classes is not None)
+    return Imported(encoder, _ATTRIBUTION, of, "sin_cos", tensors, ours, head, classes is not None)
 
 
 def _taxa(params: Mapping[str, Any], file: Path) -> list[str] | None:

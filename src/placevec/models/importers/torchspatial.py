@@ -62,7 +62,8 @@ def convert(file: Path, classes: Path | None = None, training_points: Path | Non
     content = read_checkpoint(file)
     params = params_of(content, file, "TorchSpatial")
     kind = _kind(params, file)
-    tensors = renamed(tensors_in(content, file, ("state_dict",)), kind)
+    held = tensors_in(content, file, ("state_dict",))
+    tensors = renamed(held, kind)
     points = None if training_points is None else read_lonlat(training_points)
     encoder = encoder_of(kind, params, tensors, points, file)
     head = head_of(tensors, encoder.dim, classes, file)
@@ -72,6 +73,8 @@ def convert(file: Path, classes: Path | None = None, training_points: Path | Non
         _ATTRIBUTION,
         f"{told}, by TorchSpatial's own code",
         params["spa_enc_type"],
+        held,
+        tensors,
         head,
         classes is not None,
     )

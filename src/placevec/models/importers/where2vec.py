@@ -83,8 +83,11 @@ def import_where2vec(
     spec = ViewSpec(VIEW, chips.KIND, bands, "uint16 as stored", size_px=SIZE_PX)
     origin = {
         "dataset": f"{printable(file.name)}, a checkpoint of the original Where2Vec",
-        "imported": {"file": printable(file.name), "sha256": atomic.sha256_of_file(file), "as": SYSTEM},
-    }
+        "imported": {
+            "file": printable(file.name), "sha256": atomic.sha256_of_file(file), "as": SYSTEM,
+            "tensors_left_out": sum(not name.startswith((*_IMAGE, _TEXT, "text_proj.")) for name in given),
+        },
+    }  # fmt: skip
     recipe = {"name": SYSTEM, "config": {"encoder": "founding-spectral-cnn", "dim": image.dim}}
     readings = {
         VIEW: Reading("image", spec),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from placevec.datasets.views.coordinates import NAME, SPEC
 from placevec.errors import ModelError
@@ -31,6 +32,8 @@ class Imported:
         attribution: authors and license.
         of: description of the training data.
         called: name of the encoder in its system.
+        held: the tensors of the checkpoint by its names.
+        ours: those that belong to the encoder, by placevec's names.
         head: the head of its classes with its weights, if it has classes.
         classes_named: whether the user named the classes; None for systems without.
     """
@@ -39,8 +42,17 @@ class Imported:
     attribution: str
     of: str
     called: str
+    held: Mapping[str, Tensor]
+    ours: Mapping[str, Tensor]
     head: Head | None = None
     classes_named: bool | None = None
+
+    @property
+    def left_out(self) -> int:
+        """How many tensors of the checkpoint belong neither to the encoder nor to its head."""
+        state = self.encoder.state_dict()
+        taken = sum(name in state and name != "positional.anchors" for name in self.ours)
+        return len(self.held) - taken - (self.head is not None)
 
 
 def written(found: Imported, *, file: Path, out: Path, system: str) -> Model:
@@ -51,7 +63,8 @@ def written(found: Imported, *, file: Path, out: Path, system: str) -> Model:
         "dataset": f"{found.of}; {name}",
         "attribution": found.attribution,
         "imported": {
-            "file": name, "sha256": atomic.sha256_of_file(file), "as": system, "encoder": found.called, **more
+            "file": name, "sha256": atomic.sha256_of_file(file), "as": system, "encoder": found.called,
+            "tensors_left_out": found.left_out, **more,
         },
     }  # fmt: skip
     recipe = {"name": system, "config": {"encoder": getattr(found.encoder, "encoder", system)}}

@@ -11,16 +11,18 @@ import pyarrow.compute as pc
 
 from placevec.errors import SourceError
 from placevec.geo import Floats
+from placevec.geo.coordinate_names import coordinate_pairs
 from placevec.preparation.described import COLUMNS
 from placevec.sources.osm.entities.names import cleaned
-from placevec.sources.tables.batches import OpenedTable
+from placevec.sources.tables.batches import Batch, OpenedTable
+from placevec.sources.tables.degrees import REMEDY, degrees
 from placevec.sources.tables.losses import HARMLESS, Losses
 from placevec.sources.tables.opened import open_table
+from placevec.sources.tables.values import Longitudes, plain, with_points
 
 MAX_TEXT, MAX_ID = 2_000, 300
 """Characters of a text, which is cut there, and of an id."""
 _LONG = f"a text of more than {MAX_TEXT:,} characters, cut there"
-_PLACED = ("lon", "lat")
 _FORMULA = ("'=", "'+", "'-", "'@")
 """How text begins that was written so that no spreadsheet takes it for a formula."""
 
@@ -65,15 +67,19 @@ def read_described(path: str | Path) -> Described:
             f"{path} lacks the column {missing[0]!r} of a table of chips and texts ({', '.join(COLUMNS)}); it has "
             f"{', '.join(table.names[:20])}"
         )
-    placed = [name for name in _PLACED if name in table.names]
-    names = [*COLUMNS, *(placed if len(placed) == len(_PLACED) else ())]
-    found, losses = Described(), Losses(path)
+    placed = next((pair for pair in coordinate_pairs(table.names, COLUMNS) if pair[0].lower() != "x"), None)
+    found, losses, longitudes = Described(), Losses(path), Longitudes(path)
     row_of: dict[str, int] = {}
-    lonlat: list[tuple[float, float]] = []
+    lonlat: list[Floats] = []
     at = 0
-    for cells in _rows(table, names, losses):
-        at += 1
-        _take(dict(zip(names, cells, strict=True)), at, found, row_of, lonlat, losses)
+    for batch in table.batches([*COLUMNS, *(placed or ())], geometry=False, losses=losses):
+        places, odd = _places(table, batch, placed, at, longitudes)
+        columns = [pc.cast(batch.columns[name], pa.string()).to_pylist() for name in COLUMNS]
+        for row, cells in enumerate(zip(*columns, strict=True)):
+            at += 1
+            if _take(dict(zip(COLUMNS, cells, strict=True)), at, found, row_of, losses):
+                lonlat.append(places[row])
+                losses.add("coordinates that are not degrees", int(row in odd), odd.get(row, ""), REMEDY)
     losses.check(at)
     if not found.ids:
         raise SourceError(f"{path} holds no row")
@@ -82,25 +88,36 @@ def read_described(path: str | Path) -> Described:
     return found
 
 
-def _rows(table: OpenedTable, names: list[str], losses: Losses):  # type: ignore[no-untyped-def]
-    for batch in table.batches(names, geometry=False, losses=losses):
-        columns = [pc.cast(batch.columns[name], pa.string()).to_pylist() for name in names]
-        yield from zip(*columns, strict=True)
+def _places(
+    table: OpenedTable, batch: Batch, names: tuple[str, str] | None, first: int, longitudes: Longitudes
+) -> tuple[Floats, dict[int, str]]:
+    """((N, 2) degrees, NaN without; row -> what it holds, of rows whose cells are no degrees on Earth)."""
+    if names is None:
+        return np.full((batch.rows, 2), np.nan), {}
+    what = [f"{table.path}, column {name!r}," for name in names]
+    cells = [plain(batch.columns[name], said) for name, said in zip(names, what, strict=True)]
+    if table.decimal_comma:
+        cells = [with_points(one) for one in cells]
+    lon, no_lon = degrees(cells[0], "lon", what[0], first)
+    lat, no_lat = degrees(cells[1], "lat", what[1], first)
+    wrong = no_lon | no_lat | (lon < -180) | (lon > 360) | (np.abs(lat) > 90)
+    lonlat = np.where((wrong | np.isnan(lon) | np.isnan(lat))[:, None], np.nan, np.stack([lon, lat], 1))
+    longitudes.within_180(lonlat, first, table.path, names)
+    return lonlat, {
+        int(row): f"row {first + row + 1}, "
+        + ", ".join(f"{name} {str(one[row])[:40]!r}" for name, one in zip(names, cells, strict=True))
+        for row in np.flatnonzero(wrong).tolist()
+    }
 
 
 def _take(
-    cells: dict[str, str | None],
-    at: int,
-    found: Described,
-    row_of: dict[str, int],
-    lonlat: list[tuple[float, float]],
-    losses: Losses,
-) -> None:
-    """Take one row."""
+    cells: dict[str, str | None], at: int, found: Described, row_of: dict[str, int], losses: Losses
+) -> bool:
+    """Take one row; whether it is the first of its observation."""
     number = (cells["obs_id"] or "").strip()
     if not number or len(number) > MAX_ID or not number.isprintable():
         losses.add("no obs_id", 1, f"row {at}, {number[:40]!r}", "give each observation an ID")
-        return
+        return False
     entity = (cells["entity_id"] or "").strip()[:MAX_ID] or number
     text = cleaned(cells["text"] or "")
     text = text[1:] if text.startswith(_FORMULA) else text
@@ -108,31 +125,14 @@ def _take(
         losses.add(_LONG, 1, f"row {at}, {len(text):,} characters", "shorten them", share=HARMLESS)
         text = text[:MAX_TEXT].rstrip()
     row = row_of.setdefault(number, len(found.ids))
-    if row == len(found.ids):
+    first = row == len(found.ids)
+    if first:
         chip = PureWindowsPath((cells["chip_path"] or "").strip()).parts  # the founding code ran on Windows
         found.ids.append(number)
         found.types.append(cleaned(cells["entity_type"] or "")[:100])
         found.chips.append(tuple(part for part in chip if part not in ("/", "\\")))
-        place = _degrees(cells.get("lon"), cells.get("lat"))
-        if place is None:
-            first = f"row {at}, lon {cells['lon']!r:.40}, lat {cells['lat']!r:.40}"
-            losses.add(
-                "coordinates that are not degrees",
-                1,
-                first,
-                "write decimal degrees, or leave the cells empty",
-            )
-        lonlat.append(place or (np.nan, np.nan))
     if text:
         found.texts.append((row, entity, text))
     else:
         losses.add("no text", 1, f"row {at}, {number!r}", "write one, or leave the row out", share=HARMLESS)
-
-
-def _degrees(lon: str | None, lat: str | None) -> tuple[float, float] | None:
-    """Degrees; NaN where there are none, and None where they are no degrees."""
-    try:
-        found = float(lon or "nan"), float(lat or "nan")
-    except ValueError:
-        return None
-    return None if abs(found[0]) > 180 or abs(found[1]) > 90 else found
+    return first

@@ -65,6 +65,9 @@ def write_described(dataset: Dataset, path: Path, told: Told, *, progress: Progr
             advance(len(some))
     if not rows:
         raise DatasetError(f"no place of {dataset.path} has a text that can be written")
+    if lost := len({str(place) for place in dataset.place_ids} - {row[0] for row in rows}):
+        lacked = "no text" if view is None else "no text or no chip"
+        progress.say(f"Note: {lost:,} of {len(dataset):,} places have {lacked} and are left out")
     atomic.write_csv(path, (*COLUMNS, "lon", "lat"), rows)
     return len(rows)
 

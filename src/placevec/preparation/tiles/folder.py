@@ -194,10 +194,6 @@ class _Storing:
         for line in reading.lines(tiles):
             progress.say(line)
         attribution = str(tiles.about.get("attribution") or UNKNOWN_ATTRIBUTION)[:1000]
-        if attribution == UNKNOWN_ATTRIBUTION:
-            progress.say(
-                "Note: the tiles have no attribution: find out their source before you publish anything made from them"
-            )
         reader = TileReader(tiles, reading)
         area = None if self.area is None else self.area.as_dict()
         written = write_tile_map(
