@@ -157,7 +157,7 @@ def _traceable(encoder: nn.Module, spec: Any, view: str) -> tuple[nn.Module, str
     if hasattr(encoder, "unchecked"):  # every encoder of coordinates has it
         if time_of(encoder) is not None:
             raise ModelError(
-                "an encoder that reads the time needs a date too, which ONNX export does not support yet"
+                "an encoder with features of the time reads a date too, which ONNX export does not support yet"
             )
         span = torch.tensor([360.0, 180.0], dtype=torch.float64)
         points = torch.rand((_TRIED, 2), generator=draws, dtype=torch.float64) * span - span / 2

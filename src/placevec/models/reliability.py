@@ -219,16 +219,13 @@ def independent(block: NDArray[np.int64]) -> float:
 def factor_of(ratios: Floats, block: NDArray[np.int64]) -> float:
     """The smallest factor whose band covers `LEVEL` of the places of one more block, drawn like the (N,) blocks of these.
 
-    Of B `independent` blocks LEVEL (B + 1) / B must be covered (Dunn et al. 2022, doi:10.1080/01621459.2022.2060112), but
+    Of B blocks LEVEL (B + 1) / B must be covered (Dunn et al. 2022, doi:10.1080/01621459.2022.2060112), but
     at most `MOST`: of few blocks this would be all. Places count alike; of fewer than `FEW` blocks, blocks do, since one
     large block could decide alone.
     """
-    sizes, blocks = np.bincount(block), independent(block)
-    weights = (
-        1.0 / sizes[block] / np.count_nonzero(sizes)
-        if blocks < FEW
-        else np.full(len(ratios), 1.0 / len(ratios))
-    )
+    sizes = np.bincount(block)
+    blocks = int(np.count_nonzero(sizes))
+    weights = 1.0 / sizes[block] / blocks if blocks < FEW else np.full(len(ratios), 1.0 / len(ratios))
     order = np.argsort(ratios, kind="stable")
     level = min(LEVEL * (blocks + 1) / blocks, MOST)
     place = int(np.searchsorted(np.cumsum(weights[order]), level - 1e-12))
