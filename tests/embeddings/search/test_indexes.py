@@ -264,3 +264,24 @@ def test_of_few_rows_that_pass_all_are_compared(vectors: np.ndarray, monkeypatch
     assert looked == []
     index.query(asked, 10, where=half)
     assert looked == [1_000]
+
+
+@needs_faiss
+def test_where_a_graph_finds_too_few_all_are_compared(
+    vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph that loses all but seven candidates of the first query. Oracle: exact search."""
+    index, exact = Kind("hnsw").build(vectors[:2_000]), ExactIndex(vectors[:2_000])
+    candidates = FaissIndex._candidates
+
+    def losing(self: FaissIndex, *args: Any) -> Any:
+        found = candidates(self, *args)
+        found[0, 7:] = -1
+        return found
+
+    monkeypatch.setattr(FaissIndex, "_candidates", losing)
+    asked = vectors[2_000:2_002]
+    rows, far = index.query(asked, 10)
+    assert np.array_equal(rows[0], exact.query(asked, 10)[0][0])
+    assert np.isfinite(far).all()
+    assert len(set(rows[0])) == 10
