@@ -1,11 +1,12 @@
 """Layers among the nearest vectors on every city left out, beside coverage: what search finds of rail, water, power.
 
-    python -m benchmarks.layers OUT [--presence 1 5] [--minutes 3] [--folds 4]
+    python -m benchmarks.layers OUT [--presence 0 4] [--steps 80] [--folds 4] [--included]
 
-Extracts, folds and encoders are those of `benchmarks.transfer` (variant ``taught``, one seed).
-For each weight of presence (`ShapeTileCNN`): the share of the five nearest vectors of the same city, footprints
-not touching, whose places hold a layer that the query holds; coverage fractions of the same layers by cosine, too. Then
-what weights cost: dominant land use and groups of points of interest among the five nearest, by the same rule.
+Extracts, folds and encoders are those of `benchmarks.transfer` (variant ``taught``, one seed), which are trained without
+presence (`ShapeTileCNN`); no weight depends on it. With ``--included``: the model that comes with placevec, on the
+extracts that it was not trained on. For each presence: the share of the five nearest vectors of the same city,
+footprints not touching, whose places hold a layer that the query holds; coverage fractions of the same layers by cosine,
+too. Then what it costs: dominant land use and groups of points of interest among the five nearest, by the same rule.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.base import LEFT_OUT
 from benchmarks.transfer import prepared, trained
 from placevec.datasets.dataset import Dataset
 from placevec.evaluation.baselines import COVERAGE, coverage_fractions
@@ -25,6 +27,7 @@ from placevec.evaluation.osm_tasks import landuse_labels, poi_presence
 from placevec.evaluation.report import layer_table, markdown_table
 from placevec.evaluation.splits import Blocks
 from placevec.geo import spatial_blocks
+from placevec.models.files import shipped
 from placevec.models.model import Model
 
 PER_CITY, BLOCK_M = 1_000, 1_000.0
@@ -108,19 +111,26 @@ def shown(presence: float, found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--presence", type=float, nargs="+", default=[1.0, 5.0])
+    parser.add_argument("--presence", type=float, nargs="+", default=[0.0, 4.0])
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=3.0, help="processor time of one training")
+    parser.add_argument("--steps", type=int, help="steps of one training, instead of its time")
+    parser.add_argument("--included", action="store_true", help="the included model, on what it was not trained on")
     arguments = parser.parse_args()
-    datasets = prepared(arguments.out)
-    by_fold = {
-        fold: trained(arguments.out, "taught", datasets, fold, arguments.folds, 0, arguments.minutes)
-        for fold in range(arguments.folds)
-    }
-    models = {city: by_fold[city % arguments.folds] for city in range(len(datasets))}
+    out, folds = arguments.out, arguments.folds
+    datasets = prepared(out)
+    if arguments.included:
+        model = Model.load(shipped("base"))
+        models = {city: model for city, dataset in enumerate(datasets) if LEFT_OUT in dataset.name}
+    else:
+        by_fold = {
+            fold: trained(out, "taught", datasets, fold, folds, 0, arguments.minutes, arguments.steps)
+            for fold in range(folds)
+        }
+        models = {city: by_fold[city % folds] for city in range(len(datasets))}
     for presence in arguments.presence:
         text = shown(presence, measured(datasets, models, presence))
-        (arguments.out / f"layers-{presence:g}.md").write_text(text)
+        (out / f"layers-{'included-' * arguments.included}{presence:g}.md").write_text(text)
         print(text, flush=True)
 
 

@@ -65,6 +65,7 @@ def seen(dataset: Dataset, x: int, y: int) -> np.ndarray:
 def test_whole_tiles(server: Server, tmp_path: Path) -> None:
     """Every tile of the box is a place, its pixels are the server's, and nothing else was asked for."""
     dataset = prepare(server, tmp_path, margin_m=0)
+    assert dataset.name == "data"  # not "127.0.0.1", which says nothing as a title
     assert dataset.spec("map").channels == ("red", "green", "blue")
     assert set(dataset.places["place_id"]) == {
         f"{ZOOM}/{x}/{y}" for x in range(WEST, WEST + 4) for y in range(NORTH, NORTH + 3)
