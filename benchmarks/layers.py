@@ -21,12 +21,13 @@ from benchmarks.base import LEFT_OUT
 from benchmarks.transfer import prepared, trained
 from placevec.datasets.dataset import Dataset
 from placevec.evaluation.baselines import COVERAGE, coverage_fractions
+from placevec.evaluation.bootstrap import Resampling, Score
 from placevec.evaluation.engine import OURS
-from placevec.evaluation.layer_recall import LayerRecall, layer_recall, layers_held
+from placevec.evaluation.layer_recall import NEAREST, LayerRecall, layer_recall, layers_held
 from placevec.evaluation.osm_tasks import landuse_labels, poi_presence
 from placevec.evaluation.report import layer_table, markdown_table
 from placevec.evaluation.splits import Blocks
-from placevec.geo import spatial_blocks
+from placevec.geo import spatial_blocks, to_ecef
 from placevec.models.files import shipped
 from placevec.models.model import Model
 
@@ -77,14 +78,61 @@ def measured(datasets: list[Dataset], models: dict[int, Model], presence: float)
         "layers": recall(holds, layers, seen),
         "cities": {datasets[one].name: recall(holds, layers, seen, one) for one in models},
         "land use and points of interest": recall(np.hstack([used, pois]), (*names, *map(str, groups)), ()),
+        "kept": {
+            what: _kept(vectors, labels, lonlat, city, blocks, apart_m)
+            for what, labels in (("land use", used), ("points of interest", pois > 0))
+        },
     }
 
 
-def shown(presence: float, found: dict[str, Any]) -> str:
-    """Markdown."""
+def _kept(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    lonlat: np.ndarray,
+    city: np.ndarray,
+    blocks: Blocks,
+    apart_m: float,
+) -> Score:
+    """Share of the nearest that hold a label of the query, over all labels (n, L) of all queries."""
+    hits, asked = np.zeros(labels.shape), np.zeros(len(city), bool)
+    for one in np.unique(city):
+        part = np.flatnonzero(city == one)
+        away = pairwise_m(lonlat[part])
+        unit = vectors[part] / np.linalg.norm(vectors[part], axis=1, keepdims=True)
+        order = np.argsort(np.where(away < apart_m, np.inf, -(unit @ unit.T)), axis=1, kind="stable")[
+            :, :NEAREST
+        ]
+        hits[part] = labels[part][order].mean(axis=1) * labels[part]
+        asked[part] = (away >= apart_m).sum(axis=1) >= NEAREST
+    rows = np.flatnonzero(asked & labels.any(axis=1))
+    over = Resampling(blocks.number[rows], draws=200, seeds=1, lonlat=lonlat[rows], side_m=blocks.size_m)
+    many, found = labels[rows].sum(axis=1), hits[rows].sum(axis=1)
+
+    def share(weights: np.ndarray) -> np.ndarray:
+        of = [weights @ np.bincount(over.block, values, weights.shape[1]) for values in (found, many)]
+        return np.asarray(of[0] / np.where(of[1] > 0, of[1], np.nan))
+
+    return over.score([share], len(rows), "logit")
+
+
+def pairwise_m(lonlat: np.ndarray) -> np.ndarray:
+    """(n, n) meters between places."""
+    xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
+    return np.asarray(np.linalg.norm(xyz[:, None] - xyz[None], axis=2))
+
+
+def shown(presence: float, found: dict[str, Any], first: dict[str, Score]) -> str:
+    """Markdown; ``first``: what is kept with the first presence that was measured."""
     lines = [f"### presence {presence:g}", ""]
     for name in ("layers", "land use and points of interest"):
         lines += [name, "", *markdown_table(*layer_table(found[name]))]
+    for what, kept in found["kept"].items():
+        apart = kept - first[what]
+        lines.append(
+            f"Same {what}: {kept.value:.3f} ({kept.low:.3f} to {kept.high:.3f}), {apart.value:+.3f} ({apart.low:+.3f} to "
+            f"{apart.high:+.3f}) beside the first presence; {kept.places} queries."
+        )
+    lines.append("")
     cities: dict[str, LayerRecall | None] = found["cities"]
     below, missed, counted = [], [], 0
     for city, recall in cities.items():
@@ -115,7 +163,9 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=3.0, help="processor time of one training")
     parser.add_argument("--steps", type=int, help="steps of one training, instead of its time")
-    parser.add_argument("--included", action="store_true", help="the included model, on what it was not trained on")
+    parser.add_argument(
+        "--included", action="store_true", help="the included model, on what it was not trained on"
+    )
     arguments = parser.parse_args()
     out, folds = arguments.out, arguments.folds
     datasets = prepared(out)
@@ -128,8 +178,11 @@ def main() -> None:
             for fold in range(folds)
         }
         models = {city: by_fold[city % folds] for city in range(len(datasets))}
+    first: dict[str, Score] = {}
     for presence in arguments.presence:
-        text = shown(presence, measured(datasets, models, presence))
+        found = measured(datasets, models, presence)
+        first = first or found["kept"]
+        text = shown(presence, found, first)
         (out / f"layers-{'included-' * arguments.included}{presence:g}.md").write_text(text)
         print(text, flush=True)
 

@@ -55,7 +55,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "contrast": ALONE,
     "contrast and hidden layers": {**ALONE, "predict": ("layers",)},
     "contrast and taught": {**ALONE, "predict": ("layers", "landuse", "tags"), "contrast_weight": 0.3},
-    "taught, without measures of shape": {"preset": "multitask", "encoder": "compact-tile-cnn", "size_px": 64},
+    "taught, without measures of shape": {
+        "preset": "multitask",
+        "encoder": "compact-tile-cnn",
+        "size_px": 64,
+    },
 }
 COUNTS, AROUND = "coverage and counts", "coverage, surroundings too"
 BUDGET = Budget(Effort(trees=30, inverse_penalties=(0.1,), neighbors=(20,)), 1_000, 10**9)

@@ -141,12 +141,18 @@ def _named(out: Path, template: TileTemplate) -> str:
 
     >>> _named(Path("data/kyiv"), TileTemplate.parse("http://127.0.0.1:8080/{z}/{x}/{y}.png"))
     'kyiv'
+    >>> _named(Path("data/.kyiv.new"), TileTemplate.parse("http://[::1]/{z}/{x}/{y}.png"))  # with --force
+    'kyiv'
     >>> _named(Path("data/kyiv"), TileTemplate.parse("https://tiles.example/{z}/{x}/{y}.png"))
     'tiles.example'
     """
     host = template.server[0]
     numeric = ":" in host or host.replace(".", "").isdigit()
-    return out.resolve().name[:200] if numeric or "." not in host else host
+    if not numeric and "." in host:
+        return host
+    name = out.resolve().name
+    beside = name.startswith(".") and name.endswith(".new")  # where `prepare --force` writes
+    return (name[1:].removesuffix(".new") if beside else name)[:200]
 
 
 def _added(
