@@ -215,7 +215,7 @@ def test_resume_and_force_are_not_both_meant(helsinki_dataset: Dataset, tmp_path
 
 
 def test_presence_sets_layers_apart_where_nothing_is_contrasted(helsinki_dataset: Dataset) -> None:
-    """The default of the included model for vectors that predict, none for vectors that contrast; a choice of its own stays."""
+    """That of the included model for vectors that predict, none for vectors that contrast; what is given stays."""
 
     def of_encoder(preset: str, **options: Any) -> float:
         config, training = configure(preset, options)
