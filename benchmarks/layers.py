@@ -34,23 +34,33 @@ from placevec.models.model import Model
 PER_CITY, BLOCK_M = 1_000, 1_000.0
 
 
-def measured(datasets: list[Dataset], models: dict[int, Model], presence: float) -> dict[str, Any]:
-    """(layers, land use and points of interest) among the nearest; ``models``: number of a city -> model that never saw it."""
+def embedded(out: Path, dataset: Dataset, rows: np.ndarray, model: Model, presence: float) -> np.ndarray:
+    """(n, D) vectors of some places, kept on disk."""
+    tile: Any = model.modules["tile"]
+    tile.presence = 0.0
+    file = out / "vectors" / f"layers-{model.hash[:12]}-{presence:g}-{dataset.name}-{len(rows)}.npy"
+    if not file.exists():
+        tile.presence = presence
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, model.vectors(dataset, rows))
+    return np.asarray(np.load(file))
+
+
+def measured(out: Path, datasets: list[Dataset], models: dict[int, Model], presence: float) -> dict[str, Any]:
+    """What is shared among the nearest; ``models``: number of a city -> model that never saw it."""
     random = np.random.default_rng(0)
     parts: list[tuple[Any, ...]] = []
     layers: tuple[str, ...] = ()
     for city, model in models.items():
         dataset = datasets[city]
         rows = np.sort(random.permutation(len(dataset))[:PER_CITY])
-        tile: Any = model.modules["tile"]
-        tile.presence = presence
         held = layers_held(dataset, rows)
         assert held is not None
         layers, holds = held
         uses = landuse_labels(dataset, rows)
         parts.append(
             (
-                model.vectors(dataset, rows), coverage_fractions(dataset, model.seen, rows), holds,
+                embedded(out, dataset, rows, model, presence), coverage_fractions(dataset, model.seen, rows), holds,
                 poi_presence(dataset, rows)[0], uses, dataset.lonlat[rows], np.full(len(rows), city),
             )
         )  # fmt: skip
@@ -180,7 +190,7 @@ def main() -> None:
         models = {city: by_fold[city % folds] for city in range(len(datasets))}
     first: dict[str, Score] = {}
     for presence in arguments.presence:
-        found = measured(datasets, models, presence)
+        found = measured(out, datasets, models, presence)
         first = first or found["kept"]
         text = shown(presence, found, first)
         (out / f"layers-{'included-' * arguments.included}{presence:g}.md").write_text(text)
