@@ -1,6 +1,6 @@
 """Layers among the nearest vectors on every city left out, beside coverage: what search finds of rail, water, power.
 
-    python -m benchmarks.layers OUT [--presence 0 4] [--steps 80] [--folds 4] [--included]
+    python -m benchmarks.layers OUT [--presence 0 2 4] [--steps 80] [--folds 4] [--included]
 
 Extracts, folds and encoders are those of `benchmarks.transfer` (variant ``taught``, one seed), which are trained without
 presence (`ShapeTileCNN`); no weight depends on it. With ``--included``: the model that comes with placevec, on the
@@ -169,7 +169,7 @@ def shown(presence: float, found: dict[str, Any], first: dict[str, Score]) -> st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--presence", type=float, nargs="+", default=[0.0, 4.0])
+    parser.add_argument("--presence", type=float, nargs="+", default=[0.0, 2.0, 4.0])
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=3.0, help="processor time of one training")
     parser.add_argument("--steps", type=int, help="steps of one training, instead of its time")

@@ -111,7 +111,7 @@ class ShapeTileCNN(nn.Module):
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
 
     def _set_apart(self, measured: Tensor, drawn: _Drawn) -> Tensor:
-        """(N, 6 C) measures, with `presence` added to the roots of perimeters of layers that are there, else subtracted."""
+        """(N, 6 C) measures; roots of perimeters with `presence` added where a layer is, and subtracted elsewhere."""
         if not self.presence:
             return measured
         signs = measured.new_full((drawn.tiles * drawn.channels,), -1.0).index_fill_(0, drawn.at, 1.0)

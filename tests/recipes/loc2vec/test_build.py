@@ -222,7 +222,7 @@ def test_presence_sets_layers_apart_where_nothing_is_contrasted(helsinki_dataset
         tile: Any = build(helsinki_dataset, config, training).recipe.encoders["tile"]
         return float(tile.presence)
 
-    assert (of_encoder("multitask"), of_encoder("default")) == (4.0, 0.0)
-    assert (of_encoder("multitask", presence=0.0), of_encoder("default", presence=2.0)) == (0.0, 2.0)
+    assert (of_encoder("multitask"), of_encoder("default")) == (2.0, 0.0)
+    assert (of_encoder("multitask", presence=0.0), of_encoder("default", presence=3.0)) == (0.0, 3.0)
     with pytest.raises(UsageError, match="--presence applies only to --encoder shape-tile-cnn"):
         configure("founding", {"presence": 4.0})

@@ -12,7 +12,7 @@ Encoder = Literal["shape-tile-cnn", "compact-tile-cnn", "founding-tile-cnn", "fo
 Objective = Literal["infonce", "triplet", "triplet-swap", "softpn"]
 Predictable = Literal["layers", "landuse", "tags"]
 PREDICTABLE: tuple[Predictable, ...] = get_args(Predictable)
-PRESENCE = 4.0
+PRESENCE = 2.0
 """Chosen by layers among the nearest vectors of cities (BENCHMARKS.md); `benchmarks.layers` measures it."""
 DATA, MODEL, OBJECTIVE, TRAINING = "Data", "Model", "Objective", "Training"
 
@@ -44,7 +44,7 @@ class Loc2VecConfig(Options):
     )
     presence: float | None = option(
         None,
-        "How far vectors with and without a layer are set apart, standard deviations (only shape-tile-cnn; default: 4"
+        "How far vectors with and without a layer are set apart, standard deviations (only shape-tile-cnn; default: 2"
         " without a contrastive objective, otherwise 0)",
         group=MODEL,
         min=0,
