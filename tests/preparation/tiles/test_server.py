@@ -173,7 +173,7 @@ def test_they_are_counted_listed_and_kept_out(server: Server, tmp_path: Path) ->
 def test_too_many_of_them(server: Server, tmp_path: Path) -> None:
     server.answering = flat
     with pytest.raises(
-        SourceError, match=r"2 of 12 tiles are missing.*, but at most 1 can be.*--max-failed SHARE"
+        SourceError, match=r"2 of 12 tiles are missing.*, but at most 1 are allowed.*--max-failed SHARE"
     ) as caught:
         prepare(server, tmp_path, margin_m=0, max_failed=0.1)
     listed = Path(str(caught.value).split("listed in ")[1].split("; to allow")[0])
