@@ -15,10 +15,9 @@ from typing import Any
 
 from benchmarks.transfer import prepared
 from placevec import api
+from placevec.recipes.loc2vec.config import PRESENCE
 
 LEFT_OUT = "helsinki"
-PRESENCE = 5.0
-"""Chosen by layers among the nearest vectors, see `benchmarks.layers`."""
 
 
 def main() -> None:
@@ -27,7 +26,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="processor time")
     arguments = parser.parse_args()
     datasets = [dataset for dataset in prepared(arguments.out) if LEFT_OUT not in dataset.name]
-    options: dict[str, Any] = {"preset": "multitask", "validation_share": 0.0, "validation_steps": 0}
+    options: dict[str, Any] = {
+        "preset": "multitask", "presence": 0.0, "validation_share": 0.0, "validation_steps": 0,
+    }  # fmt: skip
     pace = arguments.out / "pace-base"
     spent = []
     for steps in (4, 24):
@@ -42,7 +43,7 @@ def main() -> None:
     )  # fmt: skip
     model.training.pop("dataset_path", None)
     tile: Any = model.modules["tile"]
-    tile.presence = PRESENCE  # no weight depends on it
+    tile.presence = PRESENCE  # the included model was trained without it; no weight depends on it
     model.save(arguments.out / "base")
     print(
         f"{steps} steps on {model.training['places']:,} places of {len(datasets)} extracts: {arguments.out / 'base'}"

@@ -1,11 +1,12 @@
 """Layers among the nearest vectors on every city left out, beside coverage: what search finds of rail, water, power.
 
-    python -m benchmarks.layers OUT [--presence 1 5] [--minutes 3] [--folds 4]
+    python -m benchmarks.layers OUT [--presence 0 2 4] [--steps 80] [--folds 4] [--included]
 
-Extracts, folds and encoders are those of `benchmarks.transfer` (variant ``taught``, one seed).
-For each weight of presence (`ShapeTileCNN`): the share of the five nearest vectors of the same city, footprints
-not touching, whose places hold a layer that the query holds; coverage fractions of the same layers by cosine, too. Then
-what weights cost: dominant land use and groups of points of interest among the five nearest, by the same rule.
+Extracts, folds and encoders are those of `benchmarks.transfer` (variant ``taught``, one seed), which are trained without
+presence (`ShapeTileCNN`); no weight depends on it. With ``--included``: the model that comes with placevec, on the
+extracts that it was not trained on. For each presence: the share of the five nearest vectors of the same city,
+footprints not touching, whose places hold a layer that the query holds; coverage fractions of the same layers by cosine,
+too. Then what it costs: dominant land use and groups of points of interest among the five nearest, by the same rule.
 """
 
 from __future__ import annotations
@@ -16,37 +17,50 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.base import LEFT_OUT
 from benchmarks.transfer import prepared, trained
 from placevec.datasets.dataset import Dataset
 from placevec.evaluation.baselines import COVERAGE, coverage_fractions
+from placevec.evaluation.bootstrap import Resampling, Score
 from placevec.evaluation.engine import OURS
-from placevec.evaluation.layer_recall import LayerRecall, layer_recall, layers_held
+from placevec.evaluation.layer_recall import NEAREST, LayerRecall, layer_recall, layers_held
 from placevec.evaluation.osm_tasks import landuse_labels, poi_presence
 from placevec.evaluation.report import layer_table, markdown_table
 from placevec.evaluation.splits import Blocks
-from placevec.geo import spatial_blocks
+from placevec.geo import spatial_blocks, to_ecef
+from placevec.models.files import shipped
 from placevec.models.model import Model
 
 PER_CITY, BLOCK_M = 1_000, 1_000.0
 
 
-def measured(datasets: list[Dataset], models: dict[int, Model], presence: float) -> dict[str, Any]:
-    """(layers, land use and points of interest) among the nearest; ``models``: number of a city -> model that never saw it."""
+def embedded(out: Path, dataset: Dataset, rows: np.ndarray, model: Model, presence: float) -> np.ndarray:
+    """(n, D) vectors of some places, kept on disk."""
+    tile: Any = model.modules["tile"]
+    tile.presence = 0.0
+    file = out / "vectors" / f"layers-{model.hash[:12]}-{presence:g}-{dataset.name}-{len(rows)}.npy"
+    if not file.exists():
+        tile.presence = presence
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, model.vectors(dataset, rows))
+    return np.asarray(np.load(file))
+
+
+def measured(out: Path, datasets: list[Dataset], models: dict[int, Model], presence: float) -> dict[str, Any]:
+    """What is shared among the nearest; ``models``: number of a city -> model that never saw it."""
     random = np.random.default_rng(0)
     parts: list[tuple[Any, ...]] = []
     layers: tuple[str, ...] = ()
     for city, model in models.items():
         dataset = datasets[city]
         rows = np.sort(random.permutation(len(dataset))[:PER_CITY])
-        tile: Any = model.modules["tile"]
-        tile.presence = presence
         held = layers_held(dataset, rows)
         assert held is not None
         layers, holds = held
         uses = landuse_labels(dataset, rows)
         parts.append(
             (
-                model.vectors(dataset, rows), coverage_fractions(dataset, model.seen, rows), holds,
+                embedded(out, dataset, rows, model, presence), coverage_fractions(dataset, model.seen, rows), holds,
                 poi_presence(dataset, rows)[0], uses, dataset.lonlat[rows], np.full(len(rows), city),
             )
         )  # fmt: skip
@@ -74,14 +88,61 @@ def measured(datasets: list[Dataset], models: dict[int, Model], presence: float)
         "layers": recall(holds, layers, seen),
         "cities": {datasets[one].name: recall(holds, layers, seen, one) for one in models},
         "land use and points of interest": recall(np.hstack([used, pois]), (*names, *map(str, groups)), ()),
+        "kept": {
+            what: _kept(vectors, labels, lonlat, city, blocks, apart_m)
+            for what, labels in (("land use", used), ("points of interest", pois > 0))
+        },
     }
 
 
-def shown(presence: float, found: dict[str, Any]) -> str:
-    """Markdown."""
+def _kept(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    lonlat: np.ndarray,
+    city: np.ndarray,
+    blocks: Blocks,
+    apart_m: float,
+) -> Score:
+    """Share of the nearest that hold a label of the query, over all labels (n, L) of all queries."""
+    hits, asked = np.zeros(labels.shape), np.zeros(len(city), bool)
+    for one in np.unique(city):
+        part = np.flatnonzero(city == one)
+        away = pairwise_m(lonlat[part])
+        unit = vectors[part] / np.linalg.norm(vectors[part], axis=1, keepdims=True)
+        order = np.argsort(np.where(away < apart_m, np.inf, -(unit @ unit.T)), axis=1, kind="stable")[
+            :, :NEAREST
+        ]
+        hits[part] = labels[part][order].mean(axis=1) * labels[part]
+        asked[part] = (away >= apart_m).sum(axis=1) >= NEAREST
+    rows = np.flatnonzero(asked & labels.any(axis=1))
+    over = Resampling(blocks.number[rows], draws=200, seeds=1, lonlat=lonlat[rows], side_m=blocks.size_m)
+    many, found = labels[rows].sum(axis=1), hits[rows].sum(axis=1)
+
+    def share(weights: np.ndarray) -> np.ndarray:
+        of = [weights @ np.bincount(over.block, values, weights.shape[1]) for values in (found, many)]
+        return np.asarray(of[0] / np.where(of[1] > 0, of[1], np.nan))
+
+    return over.score([share], len(rows), "logit")
+
+
+def pairwise_m(lonlat: np.ndarray) -> np.ndarray:
+    """(n, n) meters between places."""
+    xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
+    return np.asarray(np.linalg.norm(xyz[:, None] - xyz[None], axis=2))
+
+
+def shown(presence: float, found: dict[str, Any], first: dict[str, Score]) -> str:
+    """Markdown; ``first``: what is kept with the first presence that was measured."""
     lines = [f"### presence {presence:g}", ""]
     for name in ("layers", "land use and points of interest"):
         lines += [name, "", *markdown_table(*layer_table(found[name]))]
+    for what, kept in found["kept"].items():
+        apart = kept - first[what]
+        lines.append(
+            f"Same {what}: {kept.value:.3f} ({kept.low:.3f} to {kept.high:.3f}), {apart.value:+.3f} ({apart.low:+.3f} to "
+            f"{apart.high:+.3f}) beside the first presence; {kept.places} queries."
+        )
+    lines.append("")
     cities: dict[str, LayerRecall | None] = found["cities"]
     below, missed, counted = [], [], 0
     for city, recall in cities.items():
@@ -108,19 +169,31 @@ def shown(presence: float, found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--presence", type=float, nargs="+", default=[1.0, 5.0])
+    parser.add_argument("--presence", type=float, nargs="+", default=[0.0, 2.0, 4.0])
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=3.0, help="processor time of one training")
+    parser.add_argument("--steps", type=int, help="steps of one training, instead of its time")
+    parser.add_argument(
+        "--included", action="store_true", help="the included model, on what it was not trained on"
+    )
     arguments = parser.parse_args()
-    datasets = prepared(arguments.out)
-    by_fold = {
-        fold: trained(arguments.out, "taught", datasets, fold, arguments.folds, 0, arguments.minutes)
-        for fold in range(arguments.folds)
-    }
-    models = {city: by_fold[city % arguments.folds] for city in range(len(datasets))}
+    out, folds = arguments.out, arguments.folds
+    datasets = prepared(out)
+    if arguments.included:
+        model = Model.load(shipped("base"))
+        models = {city: model for city, dataset in enumerate(datasets) if LEFT_OUT in dataset.name}
+    else:
+        by_fold = {
+            fold: trained(out, "taught", datasets, fold, folds, 0, arguments.minutes, arguments.steps)
+            for fold in range(folds)
+        }
+        models = {city: by_fold[city % folds] for city in range(len(datasets))}
+    first: dict[str, Score] = {}
     for presence in arguments.presence:
-        text = shown(presence, measured(datasets, models, presence))
-        (arguments.out / f"layers-{presence:g}.md").write_text(text)
+        found = measured(out, datasets, models, presence)
+        first = first or found["kept"]
+        text = shown(presence, found, first)
+        (out / f"layers-{'included-' * arguments.included}{presence:g}.md").write_text(text)
         print(text, flush=True)
 
 

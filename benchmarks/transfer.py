@@ -41,7 +41,7 @@ from placevec.geo import footprint_bounds
 from placevec.models.model import Model
 
 SPACING_M, SIZE_M, SIZE_PX, AROUND_M = 125.0, 256.0, 128, 768.0
-MULTITASK = {"preset": "multitask"}
+MULTITASK = {"preset": "multitask", "presence": 0.0}
 ALONE = {
     **MULTITASK,
     "predict": (),
@@ -55,7 +55,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "contrast": ALONE,
     "contrast and hidden layers": {**ALONE, "predict": ("layers",)},
     "contrast and taught": {**ALONE, "predict": ("layers", "landuse", "tags"), "contrast_weight": 0.3},
-    "taught, without measures of shape": {**MULTITASK, "encoder": "compact-tile-cnn", "size_px": 64},
+    "taught, without measures of shape": {
+        "preset": "multitask",
+        "encoder": "compact-tile-cnn",
+        "size_px": 64,
+    },
 }
 COUNTS, AROUND = "coverage and counts", "coverage, surroundings too"
 BUDGET = Budget(Effort(trees=30, inverse_penalties=(0.1,), neighbors=(20,)), 1_000, 10**9)
@@ -74,29 +78,24 @@ def prepared(out: Path) -> list[Dataset]:
 
 
 def trained(
-    out: Path, name: str, datasets: Sequence[Dataset], fold: int, folds: int, seed: int, minutes: float
+    out: Path,
+    name: str,
+    datasets: Sequence[Dataset],
+    fold: int,
+    folds: int,
+    seed: int,
+    minutes: float,
+    steps: int | None = None,
 ) -> Model:
-    """The encoder of a variant that has not seen the extracts of a fold."""
-    run = out / "runs" / name.replace(",", "").replace(" ", "-") / f"fold{fold}-seed{seed}-{minutes:g}"
+    """The encoder of a variant that has not seen the extracts of a fold: of so many steps, or of so long a training."""
+    long = f"{minutes:g}" if steps is None else f"{steps}-steps"
+    run = out / "runs" / name.replace(",", "").replace(" ", "-") / f"fold{fold}-seed{seed}-{long}"
     if (run / "done").exists():
         return Model.load(run)
     parts = [dataset for number, dataset in enumerate(datasets) if number % folds != fold]
     fixed = {"validation_share": 0.0, "validation_steps": 0, "seed": seed}
     options: dict[str, Any] = {**VARIANTS[name], **fixed}
-    spent = []
-    for steps in (4, 24):  # how long a step takes here; what it takes to start is in both
-        began = time.process_time()
-        api.train(
-            "loc2vec",
-            parts,
-            out=run.with_name(f"pace-{run.name}"),
-            force=True,
-            epochs=1,
-            steps_per_epoch=steps,
-            **options,
-        )
-        spent.append(time.process_time() - began)
-    steps = max(20, int(minutes * 60 * 20 / max(spent[1] - spent[0], 1e-3)))
+    steps = _affordable(run, parts, options, minutes) if steps is None else steps
     began = time.process_time()
     model = api.train("loc2vec", parts, out=run, force=True, epochs=4, steps_per_epoch=steps // 4, **options)
     print(
@@ -105,6 +104,17 @@ def trained(
     )
     (run / "done").touch()
     return model
+
+
+def _affordable(run: Path, parts: Sequence[Dataset], options: dict[str, Any], minutes: float) -> int:
+    """Steps that take so many minutes of processor time here; what it takes to start does not count."""
+    spent = []
+    for steps in (4, 24):
+        began = time.process_time()
+        pace = run.with_name(f"pace-{run.name}")
+        api.train("loc2vec", parts, out=pace, force=True, epochs=1, steps_per_epoch=steps, **options)
+        spent.append(time.process_time() - began)
+    return max(20, int(minutes * 60 * 20 / max(spent[1] - spent[0], 1e-3)))
 
 
 def vectors(

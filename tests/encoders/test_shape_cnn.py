@@ -142,21 +142,24 @@ def test_any_size_and_gray(size: tuple[int, int], has_count: bool, monkeypatch: 
         np.testing.assert_allclose(seen, expected, rtol=1e-6)
 
 
-def test_presence_scales_the_roots_of_perimeters_alone() -> None:
-    """Oracle: the vectors without it, which are multiplied; so nothing that standardizes components sees a difference."""
+def test_presence_sets_apart_whether_anything_of_a_layer_is_there() -> None:
+    """Oracle: numpy's any over the pixels, on tiles of layers that are empty, touched faintly, or drawn in full."""
     torch.manual_seed(0)
-    batch = (torch.rand(8, 3, 32, 32) > 0.8).to(torch.uint8) * 255
+    batch = (torch.rand(40, 3, 32, 32) > 0.8).to(torch.uint8) * 255
     plain = ShapeTileCNN(channels=3, dim=40)
     plain.train()(batch)
-    weighted = ShapeTileCNN(channels=3, dim=40, presence=4.0)
-    weighted.load_state_dict(plain.state_dict())
+    apart = ShapeTileCNN(channels=3, dim=40, presence=4.0)
+    apart.load_state_dict(plain.state_dict())
+    batch[::2, 1] = 0
+    batch[::4, 1, 31, 31] = 1  # one pixel, covered by less than half: no measure sees it
     with torch.no_grad():
-        before, after = plain.eval()(batch), weighted.eval()(batch)
-    kept = [*range(12), *range(15, 40)]
-    torch.testing.assert_close(after[:, 12:15], 4.0 * before[:, 12:15])
-    assert torch.equal(after[:, kept], before[:, kept])
+        before, after = plain.eval()(batch), apart.eval()(batch)
+    there = np.where((batch.numpy() > 0).any(axis=(2, 3)), 4.0, -4.0)
+    step = np.zeros((40, 40))
+    step[:, 12:15] = there
+    np.testing.assert_allclose((after - before).numpy(), step, atol=1e-5)
     assert plain.config() == {"channels": 3, "dim": 40, "width": 32, "dropout": 0.1, "unit_norm": False}
-    assert ShapeTileCNN(**weighted.config()).presence == 4.0
+    assert ShapeTileCNN(**apart.config()).presence == 4.0
     with pytest.raises(ModelError, match="presence must be a weight"):
         ShapeTileCNN(channels=3, dim=40, presence=-1.0)
 

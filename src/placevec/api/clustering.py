@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from placevec.api.inputs import PathLike, Vectors, recorded_dataset, table_of
+from placevec.api.inputs import PathLike, Vectors, recorded_dataset, table_of, window_m
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, checked_keywords
@@ -80,7 +80,7 @@ def cluster(
         from placevec.explorer.coloring import content_of
         from placevec.explorer.maps.scene import has_map, layer_shares
 
-        shares = layer_shares(source, table.place_id) if has_map(source) else None
+        shares = layer_shares(source, table.place_id, window_m(table)) if has_map(source) else None
         found = found if shares is None else found.holding(*content_of(*shares))
     if out is not None:
         found.save(out)

@@ -22,6 +22,8 @@ from placevec.errors import ModelError
 
 MEASURES = 6
 """Measures per layer: the three, and each again on a scale that spreads small values."""
+ROOTS_OF_PERIMETERS = 4
+"""Their position among the measures."""
 AT_ONCE = 32
 """Tiles encoded at once on a CPU outside of training: what more need is new memory from the kernel, page by page."""
 
@@ -40,8 +42,9 @@ class ShapeTileCNN(nn.Module):
         width: channels of the first stage, a multiple of 8.
         dropout: dropout probability of the hidden layer.
         unit_norm: scale vectors to length 1, for objectives with a margin.
-        presence: weight in the vectors of the square root of each layer's perimeter, which tells best whether a layer is
-            there; the network does not see it.
+        presence: how far the vectors of places with and without a layer are set apart: it is added to the root of a
+            layer's perimeter where the tile shows anything of the layer, and subtracted where it does not. Measures count
+            pixels that are covered by half, and see neither a thin line nor a corner. The network does not see it.
 
     >>> network = ShapeTileCNN(channels=6)
     >>> network.eval()(torch.zeros(2, 6, 128, 128, dtype=torch.uint8)).shape
@@ -57,7 +60,7 @@ class ShapeTileCNN(nn.Module):
         width: int = 32,
         dropout: float = 0.1,
         unit_norm: bool = False,
-        presence: float = 1.0,
+        presence: float = 0.0,
     ) -> None:
         super().__init__()
         self.channels = whole("channels", channels, 1, 1024)
@@ -91,8 +94,8 @@ class ShapeTileCNN(nn.Module):
     def config(self) -> dict[str, Any]:
         """The arguments that build this encoder again, as plain JSON."""
         sizes = {"channels": self.channels, "dim": self.dim, "width": self.width}
-        # models of before have no such weight, and their hashes stay as they are
-        presence = {} if self.presence == 1.0 else {"presence": self.presence}
+        # models of before have no such option, and their hashes stay as they are
+        presence = {"presence": self.presence} if self.presence else {}
         return {**sizes, "dropout": self.dropout, "unit_norm": self.unit_norm, **presence}
 
     def forward(self, batch: Tensor) -> Tensor:
@@ -104,14 +107,20 @@ class ShapeTileCNN(nn.Module):
         measured = self.standard(_measures_of(drawn).to(dtype))
         features = self.body(_folded(drawn, dtype))
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3)), measured], dim=1)
-        vectors = torch.cat([measured * self._weights(measured), self.head(pooled)], dim=1)
+        vectors = torch.cat([self._set_apart(measured, drawn), self.head(pooled)], dim=1)
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
 
-    def _weights(self, measured: Tensor) -> Tensor:
-        """(6 C,) weights of the measures in the vectors."""
-        weights = measured.new_ones(self.measures)
-        weights[4 * self.channels : 5 * self.channels] = self.presence
-        return weights
+    def _set_apart(self, measured: Tensor, drawn: _Drawn) -> Tensor:
+        """(N, 6 C) measures; roots of perimeters with `presence` added where a layer is, and subtracted elsewhere."""
+        if not self.presence:
+            return measured
+        signs = measured.new_full((drawn.tiles * drawn.channels,), -1.0).index_fill_(0, drawn.at, 1.0)
+        before = ROOTS_OF_PERIMETERS * self.channels
+        step = F.pad(
+            self.presence * signs.view(-1, self.channels),
+            (before, self.measures - before - self.channels),
+        )
+        return measured + step
 
 
 @torch.no_grad()

@@ -65,6 +65,7 @@ def seen(dataset: Dataset, x: int, y: int) -> np.ndarray:
 def test_whole_tiles(server: Server, tmp_path: Path) -> None:
     """Every tile of the box is a place, its pixels are the server's, and nothing else was asked for."""
     dataset = prepare(server, tmp_path, margin_m=0)
+    assert dataset.name == "data"  # not "127.0.0.1", which says nothing as a title
     assert dataset.spec("map").channels == ("red", "green", "blue")
     assert set(dataset.places["place_id"]) == {
         f"{ZOOM}/{x}/{y}" for x in range(WEST, WEST + 4) for y in range(NORTH, NORTH + 3)
@@ -172,7 +173,7 @@ def test_they_are_counted_listed_and_kept_out(server: Server, tmp_path: Path) ->
 def test_too_many_of_them(server: Server, tmp_path: Path) -> None:
     server.answering = flat
     with pytest.raises(
-        SourceError, match=r"2 of 12 tiles are missing.*, but at most 1 can be.*--max-failed SHARE"
+        SourceError, match=r"2 of 12 tiles are missing.*, but at most 1 are allowed.*--max-failed SHARE"
     ) as caught:
         prepare(server, tmp_path, margin_m=0, max_failed=0.1)
     listed = Path(str(caught.value).split("listed in ")[1].split("; to allow")[0])

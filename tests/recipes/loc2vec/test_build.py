@@ -212,3 +212,17 @@ def test_resume_alone_and_from_a_checkpoint(helsinki_dataset: Dataset, tmp_path:
 def test_resume_and_force_are_not_both_meant(helsinki_dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         api.train("loc2vec", helsinki_dataset, out=tmp_path / "run", resume=True, force=True, **SMALL)
+
+
+def test_presence_sets_layers_apart_where_nothing_is_contrasted(helsinki_dataset: Dataset) -> None:
+    """That of the included model for vectors that predict, none for vectors that contrast; what is given stays."""
+
+    def of_encoder(preset: str, **options: Any) -> float:
+        config, training = configure(preset, options)
+        tile: Any = build(helsinki_dataset, config, training).recipe.encoders["tile"]
+        return float(tile.presence)
+
+    assert (of_encoder("multitask"), of_encoder("default")) == (2.0, 0.0)
+    assert (of_encoder("multitask", presence=0.0), of_encoder("default", presence=3.0)) == (0.0, 3.0)
+    with pytest.raises(UsageError, match="--presence applies only to --encoder shape-tile-cnn"):
+        configure("founding", {"presence": 4.0})

@@ -386,7 +386,8 @@ def _tied(same: int, total: int) -> str:
     others = "other place has" if same == 1 else "other places have"
     return (
         f"{same:,} {others} exactly the same vector as the query, out of {total:,}; they are listed in the order of the"
-        " table, which has no meaning (if there are many, the model was trained too little or has collapsed)"
+        " table, which has no meaning (if there are many, nothing that the model reads lies there, or the model was"
+        " trained too little)"
     )
 
 

@@ -122,7 +122,7 @@ def prepare(
         (out / METADATA).unlink(missing_ok=True)  # from an unfinished run with samples
     dataset = write_dataset(
         out,
-        name=template.server[0],
+        name=_named(out, template),
         area=area,
         places=laid,
         names=None,
@@ -134,6 +134,25 @@ def prepare(
     )
     shutil.rmtree(out / WORK, ignore_errors=True)
     return dataset
+
+
+def _named(out: Path, template: TileTemplate) -> str:
+    """The host, or the folder's name where the host is one's own machine or a number: pages have it as their title.
+
+    >>> _named(Path("data/kyiv"), TileTemplate.parse("http://127.0.0.1:8080/{z}/{x}/{y}.png"))
+    'kyiv'
+    >>> _named(Path("data/.kyiv.new"), TileTemplate.parse("http://[::1]/{z}/{x}/{y}.png"))  # with --force
+    'kyiv'
+    >>> _named(Path("data/kyiv"), TileTemplate.parse("https://tiles.example/{z}/{x}/{y}.png"))
+    'tiles.example'
+    """
+    host = template.server[0]
+    numeric = ":" in host or host.replace(".", "").isdigit()
+    if not numeric and "." in host:
+        return host
+    name = out.resolve().name
+    beside = name.startswith(".") and name.endswith(".new")  # where `prepare --force` writes
+    return (name[1:].removesuffix(".new") if beside else name)[:200]
 
 
 def _added(

@@ -97,8 +97,9 @@ def _encoder(config: Loc2VecConfig, channels: int) -> Any:
     elif config.encoder == "shape-tile-cnn":
         # margins of triplets are measured between vectors of length 1
         options.update(
-            width=config.width, unit_norm=config.contrast_weight > 0 and "triplet" in config.objective
-        )
+            width=config.width, presence=config.encoder_presence,
+            unit_norm=config.contrast_weight > 0 and "triplet" in config.objective,
+        )  # fmt: skip
     else:
         # SoftPN stays high for unit vectors: distances must be free to grow. Predictions do not need unit vectors.
         unit_norm = config.objective != "softpn" and config.contrast_weight > 0

@@ -12,6 +12,8 @@ Encoder = Literal["shape-tile-cnn", "compact-tile-cnn", "founding-tile-cnn", "fo
 Objective = Literal["infonce", "triplet", "triplet-swap", "softpn"]
 Predictable = Literal["layers", "landuse", "tags"]
 PREDICTABLE: tuple[Predictable, ...] = get_args(Predictable)
+PRESENCE = 2.0
+"""Chosen by layers among the nearest vectors of cities (BENCHMARKS.md); `benchmarks.layers` measures it."""
 DATA, MODEL, OBJECTIVE, TRAINING = "Data", "Model", "Objective", "Training"
 
 
@@ -39,6 +41,13 @@ class Loc2VecConfig(Options):
     )
     dropout: float = option(
         0.5, "Share of units dropped in training (only founding-tile-cnn)", group=MODEL, min=0, below=1
+    )
+    presence: float | None = option(
+        None,
+        "How far vectors with and without a layer are set apart, standard deviations (only shape-tile-cnn; default: 2"
+        " without a contrastive objective, otherwise 0)",
+        group=MODEL,
+        min=0,
     )
     size_px: int = option(128, "Side of the window around a place, pixels", min=16)
     size_m: float | None = option(200.0, "Side of the window, meters (0 uses native pixels)", min=0)
@@ -123,8 +132,17 @@ class Loc2VecConfig(Options):
                 "--objective infonce contrasts an anchor with the whole batch: --negatives applies only to triplet,"
                 " triplet-swap and softpn"
             )
+        if self.presence is not None and self.encoder != "shape-tile-cnn":
+            raise UsageError(f"--presence applies only to --encoder shape-tile-cnn, not to {self.encoder}")
         if self.contrast_weight == 0 and not self.predict:
             raise UsageError("there is no objective: set --contrast-weight above 0, or give --predict")
+
+    @property
+    def encoder_presence(self) -> float:
+        """``presence``, or its default."""
+        if self.presence is not None:
+            return self.presence
+        return PRESENCE if self.contrast_weight == 0 else 0.0
 
     def _check_distances(self) -> None:
         if not self.near_m < self.far_m:

@@ -161,7 +161,7 @@ class BoxSampler(AnchorSampler):
         if negatives and (reach <= far_degrees).any():
             raise InputError(
                 f"the box has no point {far_degrees:g} degrees away from {int((reach <= far_degrees).sum())} of"
-                f" {len(reach)} places, so they have no negatives: lower far_degrees to below {reach.min():.4f}, or use a"
+                f" {len(reach)} places, so they have no negatives: set --far-degrees below {reach.min():.4f}, or use a"
                 " larger area"
             )
         self._kept_off, self._keep_off_m = None, float(keep_off_m)
