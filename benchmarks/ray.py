@@ -15,8 +15,9 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,10 +92,13 @@ def _row(what: str, timings: Sequence[Timing], count: int, unit: str, counted: s
     )
 
 
-def _alone(mine: RayExecutor, others: Sequence[RayExecutor]) -> None:
+def _alone(mine: RayExecutor, others: Sequence[RayExecutor], warm: Callable[[], object]) -> None:
+    """End all workers, and repeat a small job until all of one's own have started."""
     for other in others:
-        if other is not mine:
-            other.close()
+        other.close()
+    before = set(mine.found)
+    while len(set(mine.found) - before) < mine.workers:
+        warm()
 
 
 def _prepare(
@@ -116,9 +120,9 @@ def _prepare(
     whole = [Timing([]) for _ in executors]
     for _ in range(REPEATS):
         for timing, executor in zip(whole, executors, strict=True):
-            _alone(executor, executors)
-            prepare(small, executor)  # its workers start
-            drawing[id(executor)].seconds.pop()
+            kept = len(drawing[id(executor)].seconds)
+            _alone(executor, executors, partial(prepare, small, executor))
+            del drawing[id(executor)].seconds[kept:]
             timing.seconds.append(prepare(osm, executor))
     counted = "{count:,} shards of the map of {what}"
     return [
@@ -141,8 +145,7 @@ def _embed(dataset: Dataset, folder: Path, executors: Sequence[RayExecutor]) -> 
     timings = [Timing([]) for _ in executors]
     for _ in range(REPEATS):
         for timing, executor in zip(timings, executors, strict=True):
-            _alone(executor, executors)
-            embed(executor, every[: EMBED_PART * executor.workers])  # its workers start
+            _alone(executor, executors, partial(embed, executor, every[: EMBED_PART * executor.workers]))
             started = time.perf_counter()
             embed(executor, every)
             timing.seconds.append(time.perf_counter() - started)

@@ -270,8 +270,11 @@ class RayExecutor:
                     f"Note: {lost} {'worker' if lost == 1 else 'workers'} died; lost work was redone by others"
                 )
         finally:
-            for actor, _ in state.calls.values():  # they would go on with what nobody waits for
-                self._dismiss(actor)
+            for actor, part in state.calls.values():
+                if (
+                    part is not None
+                ):  # it would go on with what nobody waits for; those that start stay for the next run
+                    self._dismiss(actor)
 
     def _hire(self, state: _Run) -> None:
         """Start workers, as many as there are parts to be made."""
