@@ -31,7 +31,9 @@ def cells(view: str, count: int = 12) -> Embeddings:
 
 def test_areas_are_filled_found_and_outlined(open_page: Open, tmp_path: Path) -> None:
     """Oracle: the corner of a hexagon, where no dot would reach, and the colors of the legend."""
-    opened = open_page(explore(cells("map"), tmp_path / "cells.html", clusters=2).page.path)  # type: ignore[union-attr]
+    opened = open_page(
+        explore(cells("map"), tmp_path / "cells.html", clusters=2, projections=["pca"]).page.path
+    )  # type: ignore[union-attr]
     (x, y), (right, _) = opened.at("map", "cell-05"), opened.at("map", "cell-06")
     corner = x + 0.42 * (right - x), y
     color, other = (opened.pixel("map", "points", at, y) for at in (corner[0], right))
@@ -53,7 +55,9 @@ def test_areas_are_filled_found_and_outlined(open_page: Open, tmp_path: Path) ->
 def test_views_and_a_dashboard_as_a_user_opens_them(open_page: Open, tmp_path: Path) -> None:
     """``--views all``: a panel a view; ``--dashboard``: a master page whose links open. Oracle: the views given."""
     both = EmbeddingsOfViews({view: cells(view) for view in ("map", "pois")})
-    opened = open_page(explore(both, tmp_path / "views.html", views=("all",), clusters=2).page.path)  # type: ignore[union-attr]
+    opened = open_page(
+        explore(both, tmp_path / "views.html", views=("all",), clusters=2, projections=["pca"]).page.path
+    )  # type: ignore[union-attr]
     assert opened.state("s.panels") == ["projector", "projector-1"]
     assert opened.page.locator(".pane .label strong").all_text_contents()[:2] == ["map", "pois"]
     assert opened.complaints == []
