@@ -18,7 +18,7 @@ _SPDX = re.compile(r"[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*")
 
 
 def bill(root: str = "placevec") -> dict[str, Any]:
-    """The document: what is installed of everything that a package requires, its extras included.
+    """The document: what is installed of everything that a package requires, its own extras included.
 
     >>> found = bill()
     >>> found["bomFormat"], found["specVersion"], found["metadata"]["component"]["name"]
@@ -35,9 +35,11 @@ def bill(root: str = "placevec") -> dict[str, Any]:
             found[name] = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        requires[name] = sorted(
-            {_plain(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in found[name].requires or []}
-        )
+        lines = [
+            line for line in found[name].requires or [] if name == _plain(root) or "extra ==" not in line
+        ]
+        named = {_plain(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in lines}
+        requires[name] = sorted(named - {name})
         waiting += requires[name]
     parts = {name: _component(name, one) for name, one in sorted(found.items())}
     first = parts.pop(_plain(root), {"type": "library", "name": root, "bom-ref": root})

@@ -127,8 +127,8 @@ class Bars:
 class JsonLines:
     """One JSON object a line on standard error, for programs that collect logs.
 
-    Each has ``time`` (UTC, ISO 8601), ``level``, ``event`` and ``message``. Tasks have the events ``start``, ``progress`` and
-    ``end`` with ``done`` and ``total``; ``progress`` at most every ``every_s`` seconds.
+    Each has ``time`` (UTC, ISO 8601), ``level``, ``event`` and ``message``. Tasks have the events ``start``, ``progress``
+    and ``end`` with ``done`` and ``total``; ``progress`` at most every ``every_s`` seconds.
 
     >>> import io, json
     >>> lines = JsonLines(io.StringIO())
