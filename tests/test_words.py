@@ -68,6 +68,7 @@ PAGES = (
     "docs/pictures-of-location-models.md",
     "docs/postgresql.md",
     "docs/published-embeddings.md",
+    "docs/releasing.md",
     "docs/python.md",
     "docs/robustness.md",
     "docs/scale.md",

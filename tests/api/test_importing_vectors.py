@@ -131,6 +131,11 @@ def far_away(folder: Path) -> dict[str, Any]:
     return {"files": folder / "a.tiff", "places": folder / "p.csv"}
 
 
+def other_year(folder: Path) -> dict[str, Any]:
+    files.alphaearth(folder / "2024" / "a.tiff")
+    return {"files": folder / "2024" / "a.tiff", "places": far_away(folder)["places"], "year": 2023}
+
+
 def no_places(folder: Path) -> dict[str, Any]:
     files.alphaearth(folder / "a.tiff")
     return {"files": [folder / "a.tiff"]}
@@ -144,6 +149,7 @@ def both_kinds(folder: Path) -> dict[str, Any]:
     ("made", "said"),
     [
         (far_away, "a.tiff: 3 of 3 places are outside the rasters. Give the files for their area"),
+        (other_year, "a.tiff is of 2024, not of 2023"),
         (no_places, "a raster has a vector every few meters: choose the places"),
         (both_kinds, "rasters and tables are different products"),
         (lambda folder: {"files": folder / "a.parquet", "spacing": 10.0}, "apply to rasters"),

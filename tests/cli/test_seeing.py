@@ -115,8 +115,11 @@ def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_pa
             ["explore", "{table}", "--html", "p.html", "--view", "map", "--views", "all"],
             "give only one of the two",
         ),
-        (["export", "{table}"], "--projector DIR, --atlas FILE"),
-        (["export", "{table}", "--csv", "c.csv"], "--projector, --atlas"),
+        (
+            ["export", "{table}"],
+            "--projector DIR, --atlas FILE, --partitions PLACE, --stac DIR, --cog FILE and",
+        ),
+        (["export", "{table}", "--csv", "c.csv"], "--projector, --atlas, --partitions, --stac, --cog or"),
         (["export", "{table}", "--selection", "{table}"], "add --out FILE"),
         (["export", "{table}", "--selection", "{table}", "--out", "x.shp"], "unsupported format x.shp"),
         (["explore", "{table}", "--map", "{out}", "--clusters", "41"], "1 to 40"),

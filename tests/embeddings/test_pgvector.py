@@ -5,6 +5,7 @@ Oracle: the database's own answers in SQL, and exact search in numpy.
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from placevec import api
 from placevec.embeddings import Embeddings, Provenance, pgvector
 from placevec.embeddings.search.exact import ExactIndex
 from placevec.errors import InputError, OutputError, UsageError
+from placevec.geo import distance_m
 
 HOSTILE = "Robert'); DROP TABLE places;-- %s {0} \\ \t\"<b>מגדל</b> 東京\n"
 
@@ -156,3 +158,40 @@ def test_what_is_refused(server: str, tmp_path: Any) -> None:
     with pytest.raises(UsageError, match="a table of vectors is written with --to"):
         api.export(file, mbtiles=tmp_path / "x.mbtiles")
     assert api.export(file, to=server, table="by_name") == 10
+
+
+def test_the_geometry_column_beside_postgis() -> None:
+    """On a server that has both, which no wheel brings: PLACEVEC_POSTGIS names its database. Oracle: the ellipsoid."""
+    address = os.environ.get("PLACEVEC_POSTGIS")
+    if not address:
+        pytest.skip("set PLACEVEC_POSTGIS to a database with the extensions postgis and vector")
+    emb = table_of(300)
+    pgvector.export_vectors(emb, address, table="placevec_test_of_geometry")
+    try:
+        rows = asked(
+            address, "SELECT place_id, ST_X(geometry), ST_Y(geometry) FROM placevec_test_of_geometry"
+        )
+        found = {row[0]: row[1:] for row in rows}
+        assert found["p1"] == (None, None)
+        for place in (0, 2, 299):
+            assert found[f"p{place}"] == pytest.approx(emb.lonlat[place].tolist(), abs=1e-12)
+        lon, lat = emb.lonlat[0]
+        near = distance_m(lon, lat, *emb.lonlat[2:].T) < 3e6
+        query = """
+            SELECT place_id FROM placevec_test_of_geometry
+            WHERE ST_DWithin(geometry::geography, ST_SetSRID(ST_MakePoint(%s, %s), 4326)::geography, 3e6)
+            ORDER BY embedding <=> (SELECT embedding FROM placevec_test_of_geometry WHERE place_id = 'p0')"""
+        with psycopg_of(address) as connection:  # without the setting, the index gives a tenth of them
+            connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+            inside = [row[0] for row in connection.execute(query, (lon, lat)).fetchall()]
+        assert set(inside) == {"p0", *emb.place_id[2:][near]}
+        assert inside[0] == "p0"
+    finally:
+        with psycopg_of(address) as connection:
+            connection.execute("DROP TABLE placevec_test_of_geometry")
+
+
+def psycopg_of(address: str) -> Any:
+    import psycopg
+
+    return psycopg.connect(address)

@@ -188,6 +188,10 @@ def _of_rasters(
     found = sample(
         rasters_at(paths, bounds, year), wanted.lonlat, shapes, version=version, progress=progress
     )  # fmt: skip
+    if year is not None and found.edition.year not in ("", year):
+        raise SourceError(
+            f"{found.files[0] if found.files else paths[0]} is of {found.edition.year}, not of {year}"
+        )
     held = found.pixels > 0
     _check_lost(held, {why: int(rows.sum()) for why, rows in found.lost.items()}, paths, progress)
     progress.say(f"Note: {found.edition}; pixels averaged per place: {_spread(found.pixels[held])}")

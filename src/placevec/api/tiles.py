@@ -93,6 +93,7 @@ def export(
         if any(one is not None for one in (tile_folder, mbtiles, csv, to, projector, atlas, selection, out)):
             raise UsageError("--onnx writes a model: give it alone, or with --view")
         return _export_onnx(cast("Model | PathLike", source), Path(onnx), view, progress)
+    source = cast("Dataset | Vectors | PathLike", source)
     if is_table(source):
         if any(one is not None for one in (tile_folder, mbtiles, csv, templates)) or languages:
             raise UsageError(

@@ -8,9 +8,11 @@ import os
 import platform
 import re
 import shutil
+from pathlib import Path
 from typing import Any
 
 from placevec.cli.output import clean, print_json, print_table, say
+from placevec.cli.sbom import write_bill
 from placevec.cli.signature import taking
 from placevec.errors import PlacevecError
 from placevec.recipes import RECIPES
@@ -19,12 +21,18 @@ HELP = ""
 
 
 @taking()
-def command(*, network: bool = False, as_json: bool = False) -> int:
+def command(*, network: bool = False, sbom: Path | None = None, as_json: bool = False) -> int:
     """Print every fact, and end with exit code 1 if something needed is missing or unsafe.
 
     Args:
+        sbom: File for a software bill of materials (SBOM) of this installation, CycloneDX 1.6 as JSON; nothing else is
+            reported.
         network: Also check whether pypi.org and huggingface.co respond; without this option, nothing is sent.
     """
+    if sbom is not None:
+        count = write_bill(sbom)
+        print_json({"out": str(sbom), "packages": count}) if as_json else say(f"{count:,} packages: {sbom}")
+        return 0
     facts = examine(network=network)
     if as_json:
         print_json(facts)

@@ -12,8 +12,9 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 
+from placevec.cli.output import logs_json
 from placevec.errors import PackageError, PlacevecError, UsageError
-from placevec.io.progress import printable
+from placevec.io.progress import JsonLines, printable
 
 DEBUG = "PLACEVEC_DEBUG"
 """Environment variable that adds tracebacks to errors."""
@@ -173,5 +174,8 @@ def _fail(message: str, error: BaseException | None, code: int = 1) -> int:
 
         traceback.print_exception(error)
     line = " ".join(message.split())  # names in data can contain line breaks
-    sys.stderr.write(f"placevec: {printable(line)}\n")
+    if logs_json():
+        JsonLines().write("error", line, level="error", code=code)
+    else:
+        sys.stderr.write(f"placevec: {printable(line)}\n")
     return code

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from placevec.io.progress import SILENT, Bars, Progress, printable
+from placevec.io.progress import SILENT, Bars, JsonLines, Progress, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,8 +17,19 @@ if TYPE_CHECKING:
 _WIDE = 240
 
 
+LOG = "PLACEVEC_LOG"
+"""``json``: progress, notes and errors as JSON lines."""
+
+
+def logs_json() -> bool:
+    """Whether progress, notes and errors go to standard error as JSON lines."""
+    return os.environ.get(LOG, "").strip().lower() == "json"
+
+
 def progress_for(as_json: bool, quiet: bool) -> Progress:
-    """Progress bars on standard error, or none."""
+    """Progress bars on standard error, JSON lines there, or none."""
+    if logs_json() and not quiet:
+        return JsonLines()
     return SILENT if as_json or quiet else Bars()
 
 

@@ -6,8 +6,10 @@ A long function takes ``progress: Progress = SILENT`` and does ``with progress.t
 from __future__ import annotations
 
 import contextlib
+import sys
+import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
@@ -120,3 +122,53 @@ class Bars:
         """Print one line, its text taken literally."""
         lines = "\n".join(printable(line) for line in message.split("\n"))
         self.console.print(lines, markup=False, soft_wrap=True)
+
+
+class JsonLines:
+    """One JSON object a line on standard error, for programs that collect logs.
+
+    Each has ``time`` (UTC, ISO 8601), ``level``, ``event`` and ``message``. Tasks have the events ``start``, ``progress``
+    and ``end`` with ``done`` and ``total``; ``progress`` at most every ``every_s`` seconds.
+
+    >>> import io, json
+    >>> lines = JsonLines(io.StringIO())
+    >>> with lines.task("Embedding", total=2) as advance:
+    ...     advance(2)
+    >>> [json.loads(line)["event"] for line in lines.file.getvalue().splitlines()]
+    ['start', 'end']
+    """
+
+    def __init__(self, file: TextIO | None = None, every_s: float = 10.0) -> None:
+        self.file, self._every_s = sys.stderr if file is None else file, every_s
+
+    def write(self, event: str, message: str, level: str = "info", **more: object) -> None:
+        """Write a line."""
+        import datetime
+        import json
+
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        entry = {"time": now, "level": level, "event": event, "message": printable(message), **more}
+        self.file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self.file.flush()
+
+    @contextlib.contextmanager
+    def task(self, label: str, total: float | None = None) -> Iterator[Advance]:
+        """Write when it starts, how far it is, and when it ends."""
+        began = last = time.monotonic()
+        done = 0.0
+        self.write("start", label, total=total)
+
+        def advance(steps: float = 1, note: str | None = None) -> None:
+            nonlocal done, last
+            done += steps
+            if time.monotonic() - last >= self._every_s:
+                last = time.monotonic()
+                more = {} if note is None else {"note": printable(note)}
+                self.write("progress", label, done=done, total=total, seconds=round(last - began, 3), **more)
+
+        yield advance
+        self.write("end", label, done=done, total=total, seconds=round(time.monotonic() - began, 3))
+
+    def say(self, message: str) -> None:
+        """Write a line for people."""
+        self.write("note", message)

@@ -16,6 +16,7 @@ from placevec.errors import PlacevecError
 from placevec.sources.published.rasters import GeoTiff, TesseraTile, alphaearth_numbers
 from placevec.sources.published.sampling import BLOCK, Sampled, bounds_of, sample, squares
 from placevec.sources.published.stores import rasters_at
+from tests.sources.imagery.range_server import serving
 from tests.sources.published import files
 
 
@@ -261,3 +262,19 @@ def test_a_tile_of_another_grid_is_refused(tmp_path: Path) -> None:
         match=r"other.tiff has 60 x 80 pixels, but .* 40 x 30: they do not belong to the same tile",
     ):
         TesseraTile(next(tmp_path.rglob("grid_24.95_60.15.npy")), tmp_path / "other.tiff")
+
+
+def test_a_file_on_a_web_server_is_read_in_parts(tmp_path: Path) -> None:
+    files.alphaearth(tmp_path / "2024" / "35N" / "a.tiff", 300, 80)
+    lonlat = files.points([3, 290], [7, 70], 300)
+    with serving(tmp_path) as server:
+        address = f"{server.url}/2024/35N/a.tiff"
+        none = np.full(2, None, object)
+        found = sample(rasters_at([address], bounds_of(lonlat, none), None), lonlat, none)
+        assert server.sent < (tmp_path / "2024" / "35N" / "a.tiff").stat().st_size / 2
+        with pytest.raises(PlacevecError, match=r"missing\.tiff: the server answers 404"):
+            GeoTiff(f"{server.url}/missing.tiff")
+    np.testing.assert_array_equal(
+        found.vectors, taken([tmp_path / "2024" / "35N" / "a.tiff"], lonlat).vectors
+    )
+    assert (found.edition.year, found.files) == ("2024", [address])

@@ -20,6 +20,7 @@ from placevec.errors import SourceError
 from placevec.io.files import check_regular
 from placevec.sources.imagery.range_file import RangeFile
 from placevec.sources.imagery.stac import client_for, is_address
+from placevec.sources.patience import PatientClient
 from placevec.sources.published.products import ALPHAEARTH, TESSERA, UNKNOWN, Edition, year_in
 from placevec.sources.web_address import printable_address
 
@@ -72,10 +73,12 @@ class GeoTiff:
 
         self.name = printable_address(path) if is_address(path) else path
         self._remote: RangeFile | None = None
+        self._client: PatientClient | None = None
         self._key = f"published-{next(_NUMBERS)}"
         try:
             if is_address(path):
-                self._remote = RangeFile(path, client_for(path))
+                self._client = client_for(path)
+                self._remote = RangeFile(path, self._client)
                 self._file = rasterio.open(self._key, driver="GTiff", opener=self._only)
             else:
                 self._file = rasterio.open(check_regular(path, "raster"), driver="GTiff")
@@ -154,8 +157,10 @@ class GeoTiff:
         return vectors, odd
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and its connections."""
         self._file.close()
+        if self._client is not None:
+            self._client.close()
 
 
 def alphaearth_numbers(stored: NDArray[np.int8]) -> NDArray[np.float32]:

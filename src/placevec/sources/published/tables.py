@@ -131,10 +131,14 @@ def read_tables(
             f"{', '.join(map(str, paths[:3]))} has no vector to import{f' ({told})' if told else ''}"
         )
     found = VectorTable(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in
-          ("place_id", "lonlat", "shapes", "vectors", "date")),
-        edition=agreed([editions[0]], version), lost=lost,
-    )  # fmt: skip
+        place_id=np.concatenate([part.place_id for part in parts]),
+        lonlat=np.concatenate([part.lonlat for part in parts]),
+        shapes=np.concatenate([part.shapes for part in parts]),
+        vectors=np.concatenate([part.vectors for part in parts]),
+        date=np.concatenate([part.date for part in parts]),
+        edition=agreed([editions[0]], version),
+        lost=lost,
+    )
     ids, count = np.unique(found.place_id.astype(str), return_counts=True)
     if (count > 1).any():
         raise SourceError(
@@ -215,11 +219,11 @@ class _Table:
     ) -> VectorTable:
         how = self.layout
         lonlat, shapes = self._located(batch, first)
-        known = np.isfinite(lonlat).all(axis=1)
+        known: NDArray[np.bool_] = np.asarray(np.isfinite(lonlat).all(axis=1))
         known[known] = (np.abs(lonlat[known]) <= (180.0, 90.0)).all(axis=1)
         _count(lost, "without coordinates on Earth", ~known)
         if area is not None:
-            inside = np.zeros(len(known), bool)
+            inside: NDArray[np.bool_] = np.zeros(len(known), np.bool_)
             inside[known] = area.contains(lonlat[known, 0], lonlat[known, 1])
             _count(lost, "outside the area", known & ~inside)
             known = inside
