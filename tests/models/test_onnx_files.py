@@ -83,7 +83,7 @@ def test_the_same_numbers_without_bit_tricks(side: int) -> None:
         (
             model_of(encoders.location("grid", dim=4, scales=2, seasons=1), POINTS),
             "a.onnx",
-            "also reads a date",
+            "reads a date too",
         ),
         (
             model_of(torch.nn.Linear(2, 2), ViewSpec("pois", "pois")),

@@ -107,17 +107,24 @@ class ShapeTileCNN(nn.Module):
         measured = self.standard(_measures_of(drawn).to(dtype))
         features = self.body(_folded(drawn, dtype))
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3)), measured], dim=1)
-        vectors = torch.cat([self._set_apart(measured, drawn), self.head(pooled)], dim=1)
+        held = torch.zeros(len(batch) * self.channels, dtype=torch.bool, device=batch.device)
+        held = held.index_fill_(0, drawn.at, True).view(-1, self.channels)
+        vectors = torch.cat([self.set_apart(measured, held), self.head(pooled)], dim=1)
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
 
-    def _set_apart(self, measured: Tensor, drawn: _Drawn) -> Tensor:
-        """(N, 6 C) measures; roots of perimeters with `presence` added where a layer is, and subtracted elsewhere."""
+    def set_apart(self, measured: Tensor, held: Tensor) -> Tensor:
+        """(N, 6 C) measures; roots of perimeters with `presence` added where a layer is, and subtracted elsewhere.
+
+        Args:
+            measured: (N, 6 C) standardized measures.
+            held: (N, C) whether the tile shows anything of the layer.
+        """
         if not self.presence:
             return measured
-        signs = measured.new_full((drawn.tiles * drawn.channels,), -1.0).index_fill_(0, drawn.at, 1.0)
+        signs = held.to(measured.dtype) * 2.0 - 1.0
         before = ROOTS_OF_PERIMETERS * self.channels
         step = F.pad(
-            self.presence * signs.view(-1, self.channels),
+            self.presence * signs,
             (before, self.measures - before - self.channels),
         )
         return measured + step

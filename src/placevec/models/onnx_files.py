@@ -81,7 +81,9 @@ class PlainShapeCNN(nn.Module):
         padded = F.pad(tiles.to(dtype), (0, -width % 8, 0, -height % 8))
         features = encoder.body(F.pixel_unshuffle(F.avg_pool2d(padded, 2) / 255.0, encoder.patch))
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3)), measured], dim=1)
-        vectors = torch.cat([measured * encoder._weights(measured), encoder.head(pooled)], dim=1)
+        vectors = torch.cat(
+            [encoder.set_apart(measured, tiles.amax((2, 3)) > 0), encoder.head(pooled)], dim=1
+        )
         return F.normalize(vectors, dim=1) if encoder.unit_norm else vectors
 
 
