@@ -272,7 +272,7 @@ def test_a_file_on_a_web_server_is_read_in_parts(tmp_path: Path) -> None:
         none = np.full(2, None, object)
         found = sample(rasters_at([address], bounds_of(lonlat, none), None), lonlat, none)
         assert server.sent < (tmp_path / "2024" / "35N" / "a.tiff").stat().st_size / 2
-        with pytest.raises(PlacevecError, match=r"missing\.tiff: the server answers 404"):
+        with pytest.raises(PlacevecError, match=r"missing\.tiff: the server responded with 404"):
             GeoTiff(f"{server.url}/missing.tiff")
     np.testing.assert_array_equal(
         found.vectors, taken([tmp_path / "2024" / "35N" / "a.tiff"], lonlat).vectors
