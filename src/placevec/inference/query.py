@@ -208,8 +208,8 @@ def time_for(model: Model, year: float | None = None, date: str | None = None) -
     if year is None or model.times != ("season",):
         more = "the fraction of the year with --year, 0 to 1, or " if model.times == ("season",) else ""
         raise UsageError(
-            f"this model was trained with dates, of which it reads the {', '.join(model.times)}: set {more}the date with "
-            "--date, such as 2018-06-03T14:00"
+            f"this model was trained with dates ({', '.join(model.times)}): set {more}the date with --date, such as "
+            "2018-06-03T14:00"
         )
     return (year,)
 

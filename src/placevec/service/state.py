@@ -104,7 +104,8 @@ class State:
         """
         if self.model.times not in ((), ("season",)):
             raise UsageError(
-                f"this model reads the {', '.join(self.model.times)} of a time: use placevec embed with --date"
+                f"this model needs dates ({', '.join(self.model.times)}), which the service does not support yet: use "
+                f"placevec embed with --date"
             )
         if self.seasonal != (years is not None):
             raise UsageError(
