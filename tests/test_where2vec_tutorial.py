@@ -141,7 +141,7 @@ def test_an_image_of_a_place_finds_it(table: Path, folder: Path) -> None:
         ("few.npy", "3 bands without names; the model reads 12"),
         ("wide.npy", "uint16, but the model was trained on coverage"),
         ("text.png", "is not a picture"),
-        ("window.csv", "must be one of"),
+        ("window.csv", "must be in one of these formats"),
     ):
         with pytest.raises(PlacevecError, match=told):
             api.similar(table, image=folder / name)
@@ -196,7 +196,7 @@ def test_types_by_name(table: Path, folder: Path, capsys: pytest.CaptureFixture[
         ([data, "--types", "park"], "needs two or more types to choose from; got park"),
         (
             [data, "--types", "xyzzy,cafe", "--shares", "training"],
-            "that of 'xyzzy' is unknown: the model was trained with",
+            "the share of 'xyzzy' is unknown: the model was trained with",
         ),
         ([data, "--shares", "training"], "its places are labeled with --types"),
     ):

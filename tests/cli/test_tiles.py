@@ -34,7 +34,7 @@ def test_there_and_back(capsys: pytest.CaptureFixture[str], folder: Path, tmp_pa
     code, out, err = call(capsys, "prepare", "loc2vec", "--tile_folder", folder, "--out", tmp_path / "data")
     assert code == 0
     assert "4 places, 2 layers at zoom 17" in out
-    assert "Background white, set from a contrast of 128 of 255: buildings, roads" in err
+    assert "Background white, set from a contrast of 128 out of 255: buildings, roads" in err
     assert "have no attribution" in err
     code, out, err = call(capsys, "export", tmp_path / "data", "--tile-folder", tmp_path / "out", "-q")
     assert (code, err) == (0, "")

@@ -154,7 +154,7 @@ def test_opening_checks_what_is_there(copied: Path, tmp_path: Path) -> None:
     hash_before = Dataset.open(copied).hash
     shard = next((copied / "map").glob("*.tif"))
     shard.rename(tmp_path / "elsewhere.tif")
-    with pytest.raises(DatasetError, match="lacks map/"):
+    with pytest.raises(DatasetError, match="is missing map/"):
         Dataset.open(copied)
     (tmp_path / "elsewhere.tif").rename(shard)
     assert Dataset.open(copied).hash == hash_before

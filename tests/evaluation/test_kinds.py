@@ -113,7 +113,7 @@ def test_random_folds_beside_blocks_and_a_perceptron() -> None:
     scores = {scheme: one.row(OURS).score.value for scheme, one in found.items()}
     assert scores["random"] > 0.7 > scores["blocks"] + 0.2
     assert not found["random"].claims
-    assert "memory" in found["random"].why_no_claim
+    assert "remembering" in found["random"].why_no_claim
     assert (found["random"].buffer_m, found["random"].kept) == (0.0, 1.0)
     truth, told = bumps[:100], bumps[:100] + RANDOM.normal(size=100)
     assert score("RMSE", truth, told) == pytest.approx(root_mean_squared_error(truth, told))

@@ -16,6 +16,7 @@ import pytest
 from placevec.api.training import _pairs_of
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.splits import RunSplit, Split, write_split
+from placevec.distributed.executors import IN_THIS_PROCESS
 from placevec.embeddings import Provenance
 from placevec.errors import EvaluationError, InputError
 from placevec.evaluation import Report, engine, evaluate
@@ -406,7 +407,7 @@ def test_tables_of_others_are_rows_joined_by_place(place: Town, monkeypatch: pyt
     foreign = replace(embeddings(place, place.lonlat), provenance=Provenance("x" * 64, "y" * 64))
     foreign.place_id = np.array([f"other {number}" for number in range(len(place))], object)
     places: Any = _Places(embeddings(place, noise(place)), place)  # type: ignore[arg-type]
-    features = _Features(places, None, [places.rows], 1, SILENT)
+    features = _Features(places, None, [places.rows], 1, IN_THIS_PROCESS, SILENT)
     told = features.add_tables(places, {"half": own, "moved": foreign})
     np.testing.assert_array_equal(features.sets["moved"][0], place.lonlat.astype(np.float32))
     half = features.sets["half"][0]

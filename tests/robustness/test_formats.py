@@ -72,7 +72,7 @@ def test_a_model_of_another_schema(
         refused(nursery.run(*command), advice, str(run))
 
 
-@pytest.mark.parametrize(("version", "advice"), [(0, "embed again"), (2, "update placevec")])
+@pytest.mark.parametrize(("version", "advice"), [(0, "embed the places again"), (2, "update placevec")])
 def test_a_table_of_another_schema(
     nursery: Nursery, quick_table: Path, version: int, advice: str, tmp_path: Path
 ) -> None:

@@ -35,7 +35,7 @@ def test_killed_on_the_way(nursery: Nursery, tmp_path: Path) -> None:
     """Every run gets at most a few tiles further; what was kept is not asked for again."""
     with serving(answering) as server:
         shutil.rmtree(nursery.cache, ignore_errors=True)
-        whole = nursery.run(*arguments(server.template, tmp_path / "whole"))
+        whole = nursery.run(*arguments(server.template, tmp_path / "whole" / "out"))
         assert whole.code == 0, whole.err
         needed = len(server.asked)
         assert needed > KILLS * EACH // 2
@@ -72,7 +72,7 @@ def test_killed_on_the_way(nursery: Nursery, tmp_path: Path) -> None:
         ended = nursery.run(*arguments(server.template, tmp_path / "out"))
         assert ended.code == 0, ended.err
         assert sum(server.asked.values()) - so_far < needed  # the rest was kept before the last kill
-    assert content.of_dataset(tmp_path / "out") == content.of_dataset(tmp_path / "whole")
+    assert content.of_dataset(tmp_path / "out") == content.of_dataset(tmp_path / "whole" / "out")
     assert content.leftovers(tmp_path / "out") == []
 
 

@@ -145,10 +145,10 @@ def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
         time.sleep(wait)
         process.kill()
         process.join()
-    process = begun("killed")
-    process.join()
-    assert process.exitcode == 0
-    _train_toy(tmp_path / "whole", processes.Event())
+    for name in ("killed", "whole"):
+        process = begun(name)
+        process.join()
+        assert process.exitcode == 0
     states = [newest_state(tmp_path / name / "state") for name in ("killed", "whole")]
     assert states[0] is not None
     assert states[1] is not None

@@ -316,7 +316,7 @@ def test_images_start_from_weights_of_others(cells: Dataset, tmp_path: Path) -> 
     torch.testing.assert_close(
         image.state_dict()["layer4.1.conv2.weight"], source.state_dict()["layer4.1.conv2.weight"]
     )
-    assert any("weights taken; bands: natural-features from the mean of all" in note for note in built.notes)
+    assert any("weights used; bands: natural-features from the mean of all" in note for note in built.notes)
     with pytest.raises(UsageError, match="which is missing"):
         recipe("mmgr").configure("default", {"init_bands": ("red",)})
 

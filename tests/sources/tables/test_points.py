@@ -319,6 +319,7 @@ ELSEWHERE = {
     "datasets/sentences/templated.py": "a dataset's own texts and entities",
     "preparation/chips/shards.py": "its own parts",
     "preparation/wikidata/write.py": "a dataset's own texts and entities",
+    "sources/published/tables.py": "the registry of CityRep's baselines, of one form",
     "sources/land.py": "the coarse outlines in a wheel",
     "sources/benchmarks/yfcc.py": "the benchmark's own file, of one form",
     "evaluation/location_encoders/real_tasks.py": "benchmarks' own files, of one form",

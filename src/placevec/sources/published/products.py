@@ -99,7 +99,7 @@ def agreed(editions: Iterable[tuple[object, Edition]], version: str | None = Non
     >>> agreed([("a.tiff", Edition(TESSERA, 128, "1.0")), ("b.tiff", Edition(TESSERA, 128, "1.1"))])
     Traceback (most recent call last):
     placevec.errors.SourceError: a.tiff is TESSERA embeddings 1.0, but b.tiff is TESSERA embeddings 1.1: vectors of \
-different versions cannot be compared; import them one by one
+different versions cannot be compared; import them separately
     """
     first: tuple[object, Edition] | None = None
     for path, edition in editions:

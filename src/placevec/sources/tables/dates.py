@@ -98,8 +98,8 @@ def read_moments(when: Any, reads: Sequence[str]) -> Floats:
     Raises:
         InputError: a date that cannot be read, or that lacks what is read, such as the hour.
 
-    >>> read_moments(["2018-07-02T12:00", "2018-01-01T06:00"], ["season", "hour"]).tolist()
-    [[0.5, 12.0], [0.0, 6.0]]
+    >>> read_moments(["2018-07-02T12:00", "2018-01-01T00:00"], ["season", "hour"]).tolist()
+    [[0.5, 12.0], [0.0, 0.0]]
     """
     given = np.atleast_1d(np.asarray(when))
     if given.dtype.kind in "biuf":

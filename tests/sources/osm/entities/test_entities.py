@@ -410,7 +410,7 @@ def test_types_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("", "a list of"), ("[[type]]", "needs a name"), ('extends = "mine"\n[[type]]\nname = "a"', "extends is"),
+        ("", "a list of"), ("[[type]]", "needs a name"), ('extends = "mine"\n[[type]]\nname = "a"', "extends must be"),
         ('[[type]]\nname = "../x"\nrules = [{ key = "a" }]', "needs a name"),
         ('[[type]]\nname = "a"\nrules = []', "needs rules"), ('[[type]]\nname = "a"\nrule = 1', "unknown field"),
         ('[[type]]\nname = "a"\nlines = 1', "lines is 1"), ("type = [1]", "is not a table"), ("[", "not TOML"),
