@@ -129,7 +129,7 @@ def _write_partitions(
     if level > MAX_LEVELS[grid]:
         raise UsageError(f"--level must be at most {MAX_LEVELS[grid]} for {grid}; got {level}")
     count = write_partitioned(table, store_at(place), grid=grid, level=level, progress=progress)
-    progress.say(f"Note: {count:,} files, one for each cell of {grid} level {level}")
+    progress.say(f"Note: {count:,} {'file' if count == 1 else 'files'}, one per cell of {grid} level {level}")
     return len(table)
 
 
