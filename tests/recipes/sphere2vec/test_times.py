@@ -148,7 +148,7 @@ def test_one_time_for_all_points_and_maps(trained: tuple[Path, Model, Said]) -> 
     assert (late.layers(lonlat)[:, -1] == 0).all()
     assert not question.unsupported(lonlat).all()
     for given, message in (
-        ({}, "trained with dates \(hour, time\): set the date with --date"),
+        ({}, r"trained with dates \(hour, time\): set the date with --date"),
         ({"year": 0.5}, "set the date with --date"),
         ({"year": 0.5, "date": noon}, "give one of them"),
         ({"date": "2010-06-03"}, "--date: 1 of 1 times cannot be used"),
