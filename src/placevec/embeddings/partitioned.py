@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from placevec.embeddings.columns import Objects
 from placevec.embeddings.table import Embeddings
@@ -65,22 +66,27 @@ def write_partitioned(
     cells = cells_of(table.lonlat, grid, level)
     order = np.argsort(cells.astype(str), kind="stable")
     names, starts = np.unique(cells[order].astype(str), return_index=True)
-    there, written = store.sizes(".parquet"), set[str]()
-    with (
-        tempfile.TemporaryDirectory(prefix="placevec-") as folder,
-        progress.task("Writing parts", total=len(names)) as advance,
-    ):
-        for name, rows in zip(names.tolist(), np.split(order, starts[1:]), strict=True):
-            file = Path(folder) / "part.parquet"
+    parts = list(zip(names.tolist(), np.split(order, starts[1:]), strict=True))
+    there = store.sizes(".parquet")
+    with tempfile.TemporaryDirectory(prefix="placevec-") as folder:
+        file = Path(folder) / "part.parquet"
+
+        def made(name: str, rows: NDArray[np.int64]) -> str:
+            """Where the part belongs, which ``file`` then holds."""
             table[rows].save(file)
-            target = f"{grid}={name}/{atomic.sha256_of_file(file)[:16]}.parquet"
-            if there.get(target) != file.stat().st_size:
-                store.put(target, file)
-            written.add(target)
-            advance()
-    if strange := sorted(set(there) - written):
-        raise OutputError(
-            f"{store.shown} also holds {len(strange):,} files of another export, such as {strange[0][:120]}, which "
-            f"would be read together with these: remove them, or write to an empty folder"
-        )
-    return len(written)
+            return f"{grid}={name}/{atomic.sha256_of_file(file)[:16]}.parquet"
+
+        # names follow from contents, so what is there is compared before anything is written beside it
+        if there and (strange := sorted(set(there) - {made(name, rows) for name, rows in parts})):
+            files = "a file" if len(strange) == 1 else f"{len(strange):,} files"
+            raise OutputError(
+                f"{store.shown} holds {files} of another export, such as {strange[0][:120]}, which would be read "
+                f"together with these: remove the old export, or write to an empty folder; nothing was written"
+            )
+        with progress.task("Writing parts", total=len(parts)) as advance:
+            for name, rows in parts:
+                target = made(name, rows)
+                if there.get(target) != file.stat().st_size:
+                    store.put(target, file)
+                advance()
+    return len(parts)
