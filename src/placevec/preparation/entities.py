@@ -30,7 +30,7 @@ from placevec.io.jobs import Parts
 from placevec.io.progress import Progress
 from placevec.preparation.entity_texts import write_texts_of_entities, write_texts_of_places
 from placevec.preparation.existing_places import are_laid_out_by, places_of, refuse_others
-from placevec.preparation.osm import ATTRIBUTION, area_within, check_size, held_area, source_of
+from placevec.preparation.osm import ATTRIBUTION, area_within, held_area, source_of
 from placevec.preparation.surroundings import Windows, boxes_of
 from placevec.sources.osm.entities.entities import Entities, EntityReport, read_entities
 from placevec.sources.osm.entities.types import DEFAULT, TypeTable
@@ -71,7 +71,6 @@ def prepare(
         AreaError: the area, or the places, lie outside of the extract.
         DatasetError: no entity, another dataset, or texts that were made otherwise.
     """
-    check_size(None, size_m)
     table = TypeTable.of(DEFAULT if types is None else types)
     extract = resolve_extract(osm, osm_name, progress=progress)
     header = read_header(extract.path)

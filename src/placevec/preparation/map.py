@@ -24,14 +24,7 @@ def prepare(out: Path, options: MapOptions, *, created: str, progress: Progress)
         progress.say("Note: west is greater than east, so the box crosses the antimeridian")
     dataset = _of_source(out, options, area, created, progress)
     if options.of_tiles and (options.osm is not None or options.osm_name is not None):
-        return add_labels(
-            dataset,
-            osm=options.osm,
-            osm_name=options.osm_name,
-            engine=options.chosen_engine,
-            created=created,
-            progress=progress,
-        )
+        return add_labels(dataset, options, options.chosen_engine, created=created, progress=progress)
     return dataset
 
 
@@ -50,16 +43,5 @@ def _of_source(
             progress=progress,
         )  # fmt: skip
     if options.of_tiles:
-        return folder.prepare(
-            out, tile_folder=options.tile_folder, mbtiles=options.mbtiles, area=area, zoom=options.zoom,
-            threshold=options.threshold, background=options.background,
-            require_all_layers=options.require_all_layers, keep_gray=options.keep_gray, scheme=options.scheme,
-            spacing_m=options.spacing,
-            places=options.places, all_places=options.all_tiles, size_m=options.size_m, workers=options.workers or 1,
-            created=created, progress=progress,
-        )  # fmt: skip
-    return extracts.prepare(
-        out, osm=options.osm, osm_name=options.osm_name, area=area, zoom=zoom,
-        layers=options.layers, spacing_m=options.spacing, places=options.places, all_places=options.all_tiles,
-        size_m=options.size_m, engine=options.chosen_engine, created=created, progress=progress,
-    )  # fmt: skip
+        return folder.prepare(out, area=area, wanted=options, created=created, progress=progress)
+    return extracts.prepare(out, area=area, zoom=zoom, wanted=options, created=created, progress=progress)

@@ -40,6 +40,7 @@ from placevec.preparation.existing_places import (
     refuse_others,
     write_names,
 )
+from placevec.preparation.options import MapOptions
 from placevec.preparation.rasterize.pipeline import BurnReport, burn_extract
 from placevec.sources.osm.extracts import Extract, resolve_extract
 from placevec.sources.osm.layers import LayerTable
@@ -55,30 +56,13 @@ KIND = "osm"
 
 
 def prepare(
-    out: Path,
-    *,
-    osm: str | Path | None,
-    osm_name: str | None,
-    area: Area | None,
-    zoom: int,
-    layers: str | Path | None,
-    spacing_m: float | None,
-    places: str | Path | None,
-    all_places: bool,
-    size_m: float | None,
-    engine: Engine,
-    created: str,
-    progress: Progress,
+    out: Path, *, area: Area | None, zoom: int, wanted: MapOptions, created: str, progress: Progress
 ) -> Dataset:
     """Draw the map of an extract, create the places and write the manifest; see `placevec.prepare`."""
     check_zoom(zoom)
-    if spacing_m is not None and places is not None:
-        raise UsageError("choose places with either --spacing or --places, not both")
-    check_size(spacing_m, size_m)
-    table = LayerTable.from_toml(layers) if layers is not None else LayerTable.default()
-    landuse = LayerTable.landuse()
-    given = None if places is None else read_points(places)
-    extract = resolve_extract(osm, osm_name, progress=progress)
+    table = LayerTable.default() if wanted.layers is None else LayerTable.from_toml(wanted.layers)
+    given = read_given(wanted)
+    extract = resolve_extract(wanted.osm, wanted.osm_name, progress=progress)
     header = read_header(extract.path)
     held = held_area(extract, header.area)
     there = begun(out)
@@ -86,15 +70,15 @@ def prepare(
     if area is not None or there is None or not given_by_dataset:
         area = area_within(extract, held, area)
     if there is not None and given_by_dataset:
-        refuse_others(
-            there, {"--spacing": spacing_m, "--all-tiles": all_places}, places=places, size_m=size_m
-        )
+        laying_out = {"--spacing": wanted.spacing, "--all-tiles": wanted.all_tiles}
+        refuse_others(there, laying_out, places=wanted.places, size_m=wanted.size_m)
         area = around(there, held, area, extract.name, progress)
     assert area is not None
-    check_count(area, zoom, spacing_m)
+    check_count(area, zoom, wanted.spacing)
     drawing = _Drawing(
-        extract, header.timestamp, atomic.sha256_of_file(extract.path), area, zoom, table, landuse, engine
-    )
+        extract, header.timestamp, atomic.sha256_of_file(extract.path), area, zoom, table, LayerTable.landuse(),
+        wanted.chosen_engine,
+    )  # fmt: skip
     parts = {MAP_PART: drawing.made()}
     if there is not None and given_by_dataset:
         if is_made(there, MAP_PART, parts[MAP_PART]):
@@ -104,24 +88,20 @@ def prepare(
         "extract": drawing.sha256,
         "area": area.as_dict(),
         "zoom": zoom,
-        "spacing_m": spacing_m,
-        "places": None if places is None else atomic.sha256_of_file(places),
-        "all_places": all_places,
-        "size_m": size_m,
+        "spacing_m": wanted.spacing,
+        "places": None if wanted.places is None else atomic.sha256_of_file(wanted.places),
+        "all_places": wanted.all_tiles,
+        "size_m": wanted.size_m,
     }
-    notes = [] if given is None else check_inside(given, area, str(places), progress)
+    notes = [] if given is None else check_inside(given, area, str(wanted.places), progress)
     parts[PLACES_PART] = Made(KIND, of_places)
     if there is not None:
         return reused(there, parts, progress)
     burned = drawing.burn(out, progress)
-    if given is not None:
-        laid = Places(given.place_id, given.lonlat, given.geometry, size_m or DEFAULT_SIZE_M, "given")
-    elif spacing_m is not None:
-        grid = metric_grid(area, spacing_m)
-        laid = Places.from_grid(grid, size_m=size_m or DEFAULT_SIZE_M, spacing_m=spacing_m)
-    else:
+    laid = laid_out(area, given, wanted)
+    if laid is None:
         laid = Places.from_tiles(tiles_of_area(area, zoom), zoom)
-    if given is None and not all_places:
+    if given is None and not wanted.all_tiles:
         laid = laid.kept(_with_content(out, table, burned, laid, zoom))
     if len(laid) == 0:
         raise DatasetError("no place in the area has any feature: use --all-tiles to keep empty places")
@@ -202,12 +182,23 @@ def source_of(extract: Extract, sha256: str, timestamp: str | None, kind: str = 
     )  # fmt: skip
 
 
-def check_size(spacing_m: float | None, size_m: float | None) -> None:
-    """UsageError unless the spacing and the size of places are positive."""
-    if spacing_m is not None and not spacing_m > 0:
-        raise UsageError(f"--spacing must be a positive number of meters; got {spacing_m:g}")
-    if size_m is not None and not size_m > 0:
-        raise UsageError(f"--size-m must be a positive number of meters; got {size_m:g}")
+def read_given(wanted: MapOptions) -> Points | None:
+    """The table of places, if one is given; UsageError for two ways to choose places."""
+    if wanted.spacing is not None and wanted.places is not None:
+        raise UsageError("choose places with either --spacing or --places, not both")
+    return None if wanted.places is None else read_points(wanted.places)
+
+
+def laid_out(
+    area: Area, given: Points | None, wanted: MapOptions, size_m: float | None = None
+) -> Places | None:
+    """The places of a table, or those of a grid over an area; None if they are tiles."""
+    size_m = size_m or wanted.size_m or DEFAULT_SIZE_M
+    if given is not None:
+        return Places(given.place_id, given.lonlat, given.geometry, size_m, "given")
+    if wanted.spacing is None:
+        return None
+    return Places.from_grid(metric_grid(area, wanted.spacing), size_m=size_m, spacing_m=wanted.spacing)
 
 
 def held_area(extract: Extract, told: Area | None) -> Area:

@@ -19,6 +19,7 @@ from placevec.geo import Area
 from placevec.io import atomic
 from placevec.io.progress import Progress
 from placevec.preparation.existing_places import POIS, box_around, margin_m, write_names
+from placevec.preparation.options import ExtractOptions
 from placevec.preparation.osm import source_of
 from placevec.preparation.rasterize.pipeline import burn_extract
 from placevec.sources.osm.extracts import resolve_extract
@@ -30,13 +31,7 @@ _BURNT = "burnt"
 
 
 def add_labels(
-    dataset: Dataset,
-    *,
-    osm: str | Path | None,
-    osm_name: str | None,
-    engine: Engine,
-    created: str,
-    progress: Progress,
+    dataset: Dataset, wanted: ExtractOptions, engine: Engine, *, created: str, progress: Progress
 ) -> Dataset:
     """The dataset with ``landuse_coverage.tif``, ``pois.parquet`` and the names of its places.
 
@@ -45,7 +40,7 @@ def add_labels(
         DatasetError: it already has labels from another extract.
     """
     table = LayerTable.landuse()
-    extract = resolve_extract(osm, osm_name, progress=progress)
+    extract = resolve_extract(wanted.osm, wanted.osm_name, progress=progress)
     inputs = {"extract": atomic.sha256_of_file(extract.path), "landuse": table.hash}
     of, zoom = Made("osm", inputs), int(dataset.spec(MAP_PART).zoom or 0)
     if is_made(dataset, MAP_LABELS_PART, of):

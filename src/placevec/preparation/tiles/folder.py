@@ -6,7 +6,6 @@ Masks (one picture per layer) are stored with one bit per pixel, colors as three
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from placevec.core import ViewSpec
 from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.layout import WORK, source_entry
-from placevec.datasets.places import DEFAULT_SIZE_M, Places
+from placevec.datasets.places import Places
 from placevec.datasets.views.raster import KIND as RASTER
 from placevec.datasets.writer import begun, write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
@@ -28,7 +27,6 @@ from placevec.geo import (
     Ints,
     lonlat_to_tile_xy,
     meters_per_pixel,
-    metric_grid,
     tile_bounds,
 )
 from placevec.io import atomic
@@ -39,10 +37,11 @@ from placevec.preparation.existing_places import (
     places_of,
     refuse_others,
 )
-from placevec.preparation.osm import check_inside, check_size
+from placevec.preparation.options import MapOptions
+from placevec.preparation.osm import check_inside, laid_out, read_given
 from placevec.preparation.rasterize.from_tiles import TileMap, shards_of, tile_ranges_of, write_tile_map
 from placevec.preparation.tiles.decode import Reading, TileReader, how_to_read, open_tiles
-from placevec.sources.tables.points import Points, read_points
+from placevec.sources.tables.points import Points
 from placevec.sources.tiles.loc2vec_metadata import NAME as METADATA
 from placevec.sources.tiles.loc2vec_metadata import read_loc2vec_metadata
 from placevec.sources.tiles.tilesets import TileSet
@@ -53,34 +52,12 @@ _MIN_THREADS = 2
 """One reads a tile while the other waits for the disk."""
 
 
-def prepare(
-    out: Path,
-    *,
-    tile_folder: str | Path | None,
-    mbtiles: str | Path | Sequence[str | Path] | None,
-    area: Area | None,
-    zoom: int | None,
-    threshold: int | None,
-    background: str,
-    require_all_layers: bool,
-    keep_gray: bool,
-    scheme: str,
-    spacing_m: float | None,
-    places: str | Path | None,
-    all_places: bool,
-    size_m: float | None,
-    workers: int,
-    created: str,
-    progress: Progress,
-) -> Dataset:
+def prepare(out: Path, *, area: Area | None, wanted: MapOptions, created: str, progress: Progress) -> Dataset:
     """Store the tiles as the map of a dataset, create the places and write the manifest; see `placevec.prepare`."""
-    if spacing_m is not None and places is not None:
-        raise UsageError("choose places with either --spacing or --places, not both")
-    if require_all_layers and (spacing_m is not None or places is not None):
+    if wanted.require_all_layers and (wanted.spacing is not None or wanted.places is not None):
         raise UsageError("--require-all-layers selects tiles: do not combine it with --spacing or --places")
-    check_size(spacing_m, size_m)
-    given = None if places is None else read_points(places)
-    tiles = open_tiles(tile_folder, mbtiles, zoom, progress, scheme)
+    given = read_given(wanted)
+    tiles = open_tiles(wanted.tile_folder, wanted.mbtiles, wanted.zoom, progress, wanted.scheme)
     if area is not None:
         whole, tiles = _bounds(tiles), tiles.within(area)
         if len(tiles.tiles()) == 0:
@@ -89,15 +66,18 @@ def prepare(
                 f"no tile of {tiles.name} is in the area: they cover {bounds} (west,south,east,north)"
                 f"{area.turned_into(whole)}"
             )
-    reading = how_to_read(tiles, threshold=threshold, background=background, keep_gray=keep_gray)
+    reading = how_to_read(
+        tiles, threshold=wanted.threshold, background=wanted.background, keep_gray=wanted.keep_gray
+    )
     held = _bounds(tiles)
     there = begun(out)
     given_by_dataset = there is not None and not are_laid_out_by(there, KIND)
     if there is not None and given_by_dataset:
         laying_out = {
-            "--spacing": spacing_m, "--all-tiles": all_places, "--require-all-layers": require_all_layers
+            "--spacing": wanted.spacing, "--all-tiles": wanted.all_tiles,
+            "--require-all-layers": wanted.require_all_layers,
         }  # fmt: skip
-        refuse_others(there, laying_out, places=places, size_m=size_m)
+        refuse_others(there, laying_out, places=wanted.places, size_m=wanted.size_m)
         around(there, held, area, tiles.name, progress)
     of_map = {
         "tiles": tiles.fingerprint,
@@ -106,29 +86,27 @@ def prepare(
         "reading": reading.as_dict(),
     }
     parts = {MAP_PART: Made(KIND, of_map)}
-    storing = _Storing(tiles, reading, area, Path(tile_folder or _first(mbtiles)).name, workers)
+    path = Path(wanted.tile_folder or wanted.mbtiles[0]).name
+    storing = _Storing(tiles, reading, area, path, wanted.workers or 1)
     if there is not None and given_by_dataset:
         if is_made(there, MAP_PART, parts[MAP_PART]):
             return reused(there, parts, progress)
         return _added(there, parts[MAP_PART], storing, created, progress)
     of_places = {
         **of_map,
-        "require_all_layers": require_all_layers,
-        "spacing_m": spacing_m,
-        "places": None if places is None else atomic.sha256_of_file(places),
-        "all_places": all_places,
-        "size_m": size_m,
+        "require_all_layers": wanted.require_all_layers,
+        "spacing_m": wanted.spacing,
+        "places": None if wanted.places is None else atomic.sha256_of_file(wanted.places),
+        "all_places": wanted.all_tiles,
+        "size_m": wanted.size_m,
     }
     parts[PLACES_PART] = Made(KIND, of_places)
     if there is not None:
         return reused(there, parts, progress)
-    of_table = [] if given is None else check_inside(given, area or held, str(places), progress)
+    of_table = [] if given is None else check_inside(given, area or held, str(wanted.places), progress)
     (out / WORK).mkdir(parents=True, exist_ok=True)  # first of all, because it marks the directory as ours
     stored = storing.store(out, progress)
-    laid, notes = _laid_out(
-        tiles, stored.written, area or held, given, spacing_m, size_m, require_all_layers, all_places,
-        None if tile_folder is None else Path(tile_folder),
-    )  # fmt: skip
+    laid, notes = _laid_out(tiles, stored.written, area or held, given, wanted)
     for note in notes:
         progress.say(f"Note: {note}")
     if len(laid) == 0:
@@ -218,10 +196,6 @@ class _Storing:
         return _Stored(written, source, view, _report(tiles, reading, written, damaged))
 
 
-def _first(mbtiles: str | Path | Sequence[str | Path] | None) -> str | Path:
-    return mbtiles if isinstance(mbtiles, str | Path) else next(iter(mbtiles or ("",)))
-
-
 def _rules(tiles: TileSet) -> str | None:
     """The hash of the rules that drew the layers, if the folder states it and has all layers."""
     own = tiles.about.get("placevec")
@@ -254,26 +228,13 @@ def _bounds(tiles: TileSet) -> Area:
 
 
 def _laid_out(
-    tiles: TileSet,
-    written: TileMap,
-    area: Area,
-    given: Points | None,
-    spacing_m: float | None,
-    size_m: float | None,
-    require_all_layers: bool,
-    all_places: bool,
-    folder: Path | None,
+    tiles: TileSet, written: TileMap, area: Area, given: Points | None, wanted: MapOptions
 ) -> tuple[Places, list[str]]:
     """The places, and notes about them."""
-    if given is not None:
-        return Places(given.place_id, given.lonlat, given.geometry, size_m or DEFAULT_SIZE_M, "given"), []
-    kept = written.present if all_places else written.content
-    if spacing_m is not None:
-        grid = Places.from_grid(
-            metric_grid(area, spacing_m), size_m=size_m or DEFAULT_SIZE_M, spacing_m=spacing_m
-        )
-        return grid.kept(on_tiles(kept, grid, tiles.zoom)), []
-    if require_all_layers:
+    kept = written.present if wanted.all_tiles else written.content
+    if (laid := laid_out(area, given, wanted)) is not None:
+        return laid if given is not None else laid.kept(on_tiles(kept, laid, tiles.zoom)), []
+    if wanted.require_all_layers:
         common = tiles.tiles(in_all=True)
         if len(common) == 0:
             fewest = min(range(len(tiles.layers)), key=lambda layer: len(tiles.keys[layer]))
@@ -284,8 +245,9 @@ def _laid_out(
         present = {tuple(tile) for tile in written.present.tolist()}
         common = common[[tuple(tile) in present for tile in common.tolist()]]
         return Places.from_tiles(common, tiles.zoom), []
+    folder = wanted.tile_folder
     if folder is not None and tiles.kind == "colors" and tiles.about.get("has_metadata"):
-        return _samples(folder, tiles, kept, size_m)
+        return _samples(folder, tiles, kept, wanted.size_m)
     return Places.from_tiles(kept, tiles.zoom), []
 
 

@@ -25,7 +25,6 @@ from placevec.geo import (
     Floats,
     check_zoom,
     meters_per_pixel,
-    metric_grid,
     tile_xy_to_lonlat,
     tiles_of_area,
 )
@@ -41,10 +40,10 @@ from placevec.preparation.existing_places import (
     refuse_others,
 )
 from placevec.preparation.options import MapOptions
-from placevec.preparation.osm import ATTRIBUTION, check_count, check_inside, check_size
+from placevec.preparation.osm import ATTRIBUTION, check_count, check_inside, laid_out, read_given
 from placevec.preparation.rasterize.from_tiles import TileMap, shards_of, write_tile_map
 from placevec.preparation.tiles.kept_tiles import KIND_NAMES, KeptTiles
-from placevec.sources.tables.points import Points, read_points
+from placevec.sources.tables.points import Points
 from placevec.sources.tiles.address import TileTemplate
 from placevec.sources.tiles.cache import BLANK, GOOD, TileCache
 from placevec.sources.tiles.download import Download, TooManyBadError, download_tiles
@@ -71,8 +70,7 @@ def prepare(
 ) -> Dataset:
     """Download the tiles, store them as the map of a dataset and write the manifest; see `placevec.prepare`."""
     check_zoom(zoom)
-    check_size(wanted.spacing, wanted.size_m)
-    given = None if wanted.places is None else read_points(wanted.places)
+    given = read_given(wanted)
     there = begun(out)
     given_by_dataset = there is not None and not are_laid_out_by(there, KIND)
     if there is not None and given_by_dataset:
@@ -230,12 +228,9 @@ def _around(given: Points | None) -> Area:
 
 
 def _laid_out(area: Area, zoom: int, given: Points | None, wanted: MapOptions) -> Places:
-    middle = (area.south + area.north) / 2.0
     size_m = wanted.size_m or DEFAULT_SIZE_M
     if wanted.patch_size is not None:
-        size_m = wanted.patch_size * float(meters_per_pixel(middle, zoom))
-    if given is not None:
-        return Places(given.place_id, given.lonlat, given.geometry, size_m, "given")
+        size_m = wanted.patch_size * float(meters_per_pixel((area.south + area.north) / 2.0, zoom))
     if wanted.samples is not None:
         import shapely
 
@@ -244,10 +239,10 @@ def _laid_out(area: Area, zoom: int, given: Points | None, wanted: MapOptions) -
         return Places(
             names, lonlat, np.asarray(shapely.points(lonlat), object).reshape(-1), size_m, "samples"
         )
-    check_count(area, zoom, wanted.spacing)
-    if wanted.spacing is not None:
-        return Places.from_grid(metric_grid(area, wanted.spacing), size_m=size_m, spacing_m=wanted.spacing)
-    return Places.from_tiles(tiles_of_area(area, zoom), zoom)
+    if given is None:
+        check_count(area, zoom, wanted.spacing)
+    laid = laid_out(area, given, wanted, size_m)
+    return Places.from_tiles(tiles_of_area(area, zoom), zoom) if laid is None else laid
 
 
 def _planned(laid: Places, zoom: int, margin_m: float | None, progress: Progress) -> TilePlan:
