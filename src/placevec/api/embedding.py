@@ -10,7 +10,7 @@ from placevec.api.inputs import PathLike, dataset_of, model_of, now
 from placevec.errors import DatasetError, UsageError
 from placevec.io import atomic
 from placevec.io.jobs import opened
-from placevec.io.progress import SILENT, Progress
+from placevec.io.progress import SILENT, Progress, say_notes
 from placevec.options import Limits, checked_keywords
 from placevec.options.choices import EngineName, StoredType
 
@@ -92,8 +92,7 @@ def embed(
         raise DatasetError(
             f"no place of {dataset.path} has data in the views {', '.join(chosen)}: there is nothing to embed"
         )
-    for note in _differences(model, dataset, chosen):
-        progress.say(f"Note: {note}")
+    say_notes(_differences(model, dataset, chosen), progress)
     if len(rows) < len(dataset):
         what = "without coordinates" if not np.isfinite(dataset.lonlat).all() else "without data in any view"
         progress.say(f"Note: {len(dataset) - len(rows)} places {what} are left out")

@@ -12,7 +12,7 @@ from placevec.errors import ModelError, SourceError, UsageError
 from placevec.io import atomic
 from placevec.io.folders import shared_path
 from placevec.io.jobs import opened
-from placevec.io.progress import SILENT, Progress
+from placevec.io.progress import SILENT, Progress, say_notes
 from placevec.options import checked_keywords
 from placevec.options.choices import StoredType
 
@@ -129,8 +129,7 @@ def embed_points(
         distinct.check()
         if writer.count == 0:
             raise SourceError(f"{points} has no row with coordinates to embed")
-    for note in (*table.notes, *read.times.notes):
-        progress.say(f"Note: {note}")
+    say_notes((*table.notes, *read.times.notes), progress)
     return PointsEmbedded(path, writer.count, found.dim, read.left_out, found.hash)
 
 

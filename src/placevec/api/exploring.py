@@ -12,7 +12,7 @@ from placevec.api.inputs import PathLike, Vectors, load_embeddings, recorded_dat
 from placevec.errors import InputError, UsageError
 from placevec.io import atomic
 from placevec.io.files import read_text
-from placevec.io.progress import SILENT, Progress
+from placevec.io.progress import SILENT, Progress, say_notes
 from placevec.options import Limits, Reads, checked_keywords
 from placevec.options.choices import Reduction
 
@@ -327,8 +327,7 @@ def _queries(
         vectors_of_texts(table, ["words"], model)  # fails before anything is served
         return []
     vectors, notes = vectors_of_texts(table, texts, model)
-    for note in notes:
-        progress.say(f"Note: {note}")
+    say_notes(notes, progress)
     return [WordQuery(text, vector) for text, vector in zip(texts, vectors, strict=True)]
 
 

@@ -11,7 +11,7 @@ from placevec.api.inputs import BoxLike, PathLike, dataset_of, now
 from placevec.errors import SourceError, UsageError
 from placevec.io import atomic
 from placevec.io.folders import shared_path
-from placevec.io.progress import SILENT, Progress
+from placevec.io.progress import SILENT, Progress, say_notes
 from placevec.options import Limits, checked_keywords
 from placevec.options.choices import StoredType
 
@@ -139,8 +139,7 @@ def _wanted(
     from placevec.sources.tables.points import read_points
 
     points = read_points(places)
-    for note in points.notes:
-        progress.say(f"Note: {note}")
+    say_notes(points.notes, progress)
     return _Wanted(points.place_id, points.lonlat, points.geometry, _named(points.table, len(points.lonlat)))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from placevec.errors import DatasetError, EvaluationError, UsageError
 from placevec.io import atomic
 from placevec.io.jobs import opened
-from placevec.io.progress import SILENT, Progress
+from placevec.io.progress import SILENT, Progress, say_notes
 from placevec.options.choices import Effort, LabelKind
 
 if TYPE_CHECKING:
@@ -135,8 +135,7 @@ def map_labels(
         )
         if job is not None:
             job.finish()
-    for note in found.notes:
-        progress.say(f"Note: {note}")
+    say_notes(found.notes, progress)
     return LabelMapReport(
         paths, found.task.name, len(at), int(found.labeled.sum()), found.learner, found.scores, found.chance,
         tuple(found.notes), found.summary,

@@ -15,7 +15,7 @@ from placevec.errors import ModelError, UsageError
 from placevec.io import atomic
 from placevec.io.folders import shared_path
 from placevec.io.locks import locked
-from placevec.io.progress import SILENT, Progress
+from placevec.io.progress import SILENT, Progress, say_notes
 from placevec.recipes.base import RunOptions
 
 if TYPE_CHECKING:
@@ -139,8 +139,7 @@ def _trained(
     built = entry.built(training_data, config, training, validation_data)
     if validation_data is not None and built.recipe.validation is None:
         raise UsageError(f"train {entry.name} has no validation loss: remove --validation")
-    for note in built.notes:
-        progress.say(f"Note: {note}")
+    say_notes(built.notes, progress)
     encoder_of = {slot.view: slot.encoder for slot in built.recipe.slots.values()}
     readings = {name: Reading(encoder_of[name], spec) for name, spec in built.specs.items()}
     origin = {
@@ -198,8 +197,7 @@ def _trained(
     if isinstance(training_data, Dataset):
         from placevec.evaluation.predictions.reliability import add_reliability
 
-        for note in add_reliability(trained, training_data):
-            progress.say(f"Note: {note}")
+        say_notes(add_reliability(trained, training_data), progress)
         if any(head.reliability is not None for head in trained.heads.values()):
             trained.save(run)
     if projector:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ class Progress(Protocol):
     def say(self, message: str) -> None:
         """One line for people."""
         ...
+
+
+def say_notes(notes: Iterable[str], progress: Progress) -> None:
+    """Report remarks, one line each."""
+    for note in notes:
+        progress.say(f"Note: {note}")
 
 
 class Silent:

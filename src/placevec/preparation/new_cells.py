@@ -16,7 +16,7 @@ from placevec.datasets.writer import begin, write_dataset
 from placevec.errors import AreaError, MissingExtraError, UsageError
 from placevec.geo import Area, metric_grid, tiles_of_area
 from placevec.io import atomic
-from placevec.io.progress import Progress
+from placevec.io.progress import Progress, say_notes
 from placevec.preparation.existing_places import box_around
 from placevec.preparation.osm import MAX_PLACES, check_count
 from placevec.sources.tables.points import Points, read_points
@@ -74,8 +74,7 @@ def lay_out(
     if places is not None:
         points = read_points(places)
         laid, notes = _given(points, size_m)
-        for note in (*(f"{places}: {note}" for note in points.notes), *notes):
-            progress.say(f"Note: {note}")
+        say_notes((*(f"{places}: {note}" for note in points.notes), *notes), progress)
         located = laid.lonlat[np.isfinite(laid.lonlat).all(axis=1)]
         area = box_around(located, float(laid.size_m or DEFAULT_SIZE_M))
     else:

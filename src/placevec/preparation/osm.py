@@ -32,7 +32,7 @@ from placevec.geo import (
     tiles_of_area,
 )
 from placevec.io import atomic
-from placevec.io.progress import Progress
+from placevec.io.progress import Progress, say_notes
 from placevec.preparation.existing_places import (
     POIS,
     are_laid_out_by,
@@ -272,8 +272,7 @@ def check_inside(given: Points, area: Area, name: str, progress: Progress) -> li
         notes.append(
             f"{int((~inside).sum())} of {len(inside)} places are outside the area, where the map is blank"
         )
-    for note in notes:
-        progress.say(f"Note: {note}")
+    say_notes(notes, progress)
     return notes
 
 

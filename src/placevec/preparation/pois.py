@@ -15,7 +15,7 @@ from placevec.datasets.views.poi_sets import VALUES, WITHIN_POLYGONS
 from placevec.datasets.views.pois import Poi, PoiTable, PoiWriter, read_pois
 from placevec.errors import DatasetError, SourceError, UsageError
 from placevec.io import atomic
-from placevec.io.progress import Progress
+from placevec.io.progress import Progress, say_notes
 from placevec.preparation.existing_places import POIS
 from placevec.preparation.poi_groups import KEYS, TOPICS, regrouped
 from placevec.sources.tables.opened import open_table
@@ -85,15 +85,13 @@ def add_pois(
             pois, files, file, sources = read_pois(dataset.path / POIS), list[str](), POIS, []
         else:
             notes = _write_table(folder / TABLE, Path(table), category, group, dataset)
-            for note in notes:
-                progress.say(f"Note: {note}")
+            say_notes(notes, progress)
             pois, files, file = read_pois(folder / TABLE), [TABLE], TABLE
             named = Path(table).name
             sources = [{"kind": KIND, "name": named, "path": named, "sha256": content, "attribution": ""}]
         if groups != TOPICS:
             pois, notes = regrouped(pois, groups, of_osm=table is None)
-            for note in notes:
-                progress.say(f"Note: {note}")
+            say_notes(notes, progress)
             pois, files, file = pois[pois["group"].notna().to_numpy()], [TABLE], TABLE
             _write_points(folder / TABLE, pois)
         channels = categories_of(pois, min_points)

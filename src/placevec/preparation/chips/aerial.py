@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 
 from placevec.datasets.additions import Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.layout import source_entry
 from placevec.datasets.places import DEFAULT_SIZE_M
-from placevec.datasets.views.chips import TABLE
 from placevec.errors import SourceError
 from placevec.io.progress import Progress
 from placevec.options import options_of
@@ -118,20 +117,16 @@ class _Work:
                     f"Note: {len(photos.damaged):,} damaged tiles are left out, such as: {first}"
                 )
             written = writer.finish()
-        about = {
-            "kind": KIND, "name": self.called, "path": self.called, "url": None, "sha256": written.sha256,
-            "timestamp": None, "licence": None, "attribution": self.attribution,
-            "bytes": sum((folder / name).stat().st_size for name in written.files),
-        }  # fmt: skip
-        spec = replace(written.spec(NAME), size_m=self.side_m)
+        source = source_entry(
+            KIND, self.called, [folder / name for name in written.files], path=self.called, sha256=written.sha256,
+            attribution=self.attribution,
+        )  # fmt: skip
         report = {
             "count": written.table.num_rows, "places_without": self.lost,
             "limits": None if limits is None else limits.tolist(),
         }  # fmt: skip
-        return Joining(
-            f"{written.table.num_rows:,} chips of {self.side_m:g} m", written.files, [about],
-            views={NAME: {"spec": spec.as_dict(), "files": written.files}}, report={NAME: report}, replaces=[TABLE],
-        )  # fmt: skip
+        what = f"{written.table.num_rows:,} chips of {self.side_m:g} m"
+        return written.joining(NAME, what, source, size_m=self.side_m, report={NAME: report})
 
     def _opened(self) -> AbstractContextManager[Photos | TilePhotos]:
         """The images; tiles of a server are downloaded first."""

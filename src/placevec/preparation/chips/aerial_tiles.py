@@ -13,7 +13,7 @@ import numpy as np
 
 from placevec.errors import SourceError
 from placevec.geo import Floats, footprint_bounds, meters_per_pixel
-from placevec.io.progress import Progress
+from placevec.io.progress import Progress, say_notes
 from placevec.preparation.tiles.decode import notes_of
 from placevec.preparation.tiles.kept_tiles import KIND_NAMES
 from placevec.sources.imagery.tile_photos import TilePhotos
@@ -77,8 +77,7 @@ def open_imagery(given: str, zoom: int | None, progress: Progress) -> TileImager
         raise SourceError(
             f"{given} has layers ({', '.join(tiles.layers[:5])}), not images: read them as a map with --tile-folder"
         )
-    for note in notes_of(tiles):
-        progress.say(f"Note: {note}")
+    say_notes(notes_of(tiles), progress)
     return TileImagery(None, tiles, tiles.fingerprint, str(tiles.about.get("attribution", "")))
 
 

@@ -25,7 +25,6 @@ from placevec.datasets.additions import PLACES_PART, Joining, Made, add, is_made
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.places import Places
 from placevec.datasets.views import poi_rows
-from placevec.datasets.views.chips import TABLE
 from placevec.datasets.writer import begin, write_dataset
 from placevec.encoders.poi_set import MAX_CATEGORIES
 from placevec.errors import ModelError, SourceError
@@ -121,14 +120,11 @@ def _with_images(
                     except SourceError as error:
                         losses.add(*unreadable(error))
                 advance()
-        losses.check(len(images))
-        for note in losses.notes(len(images)):
-            progress.say(f"Note: {note}")
+        losses.settle(len(images), progress)
         written = writer.finish()
-        view = {"spec": written.spec(AERIAL).as_dict(), "files": written.files}
         source = {"kind": KIND, "name": "images", "attribution": "", "sha256": written.sha256}
         what = f"{written.table.num_rows:,} images of {len(dataset):,} cells"
-        return Joining(what, written.files, [source], views={AERIAL: view}, replaces=[TABLE])
+        return written.joining(AERIAL, what, source)
 
     return add(dataset, AERIAL, of, write, created=created, progress=progress)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from placevec.core import ViewSpec
 from placevec.datasets.additions import LABELS_PART, Joining, Made, add, is_made, made, settled
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.layout import source_entry
 from placevec.datasets.views import text
 from placevec.errors import DatasetError
 from placevec.io import atomic
@@ -50,11 +51,10 @@ def add_words(dataset: Dataset, *, created: str, progress: Progress) -> Dataset:
                 ]
             )
             rows = writer.rows
-        about = {
-            "kind": KIND, "name": "the folders of the chips", "path": None, "url": None,
-            "sha256": atomic.sha256_of_file(folder / text.FILE), "timestamp": None, "licence": None,
-            "bytes": (folder / text.FILE).stat().st_size, "attribution": dataset.manifest["sources"][-1]["attribution"],
-        }  # fmt: skip
+        about = source_entry(
+            KIND, "the folders of the chips", [folder / text.FILE], sha256=atomic.sha256_of_file(folder / text.FILE),
+            attribution=dataset.manifest["sources"][-1]["attribution"],
+        )  # fmt: skip
         spec = ViewSpec(text.NAME, text.KIND, (), text.VALUES)
         view = {"spec": spec.as_dict(), "files": [text.FILE]}
         return Joining(f"{rows:,} texts", [text.FILE], [about], views={text.NAME: view})

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from placevec.core import Look, ViewSpec
 from placevec.datasets.additions import PLACES_PART, Joining, Made, add, is_made, made, settled
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.layout import MANIFEST
+from placevec.datasets.layout import MANIFEST, source_entry
 from placevec.datasets.views.chips import NAME as CHIPS
-from placevec.datasets.views.chips import TABLE, ChipsView
+from placevec.datasets.views.chips import ChipsView
 from placevec.datasets.views.features import IMAGE_FEATURES, write_features
 from placevec.datasets.views.features import KIND as FEATURES
 from placevec.errors import DatasetError, SourceError
@@ -205,9 +205,7 @@ def _laid_out(files: Sequence[ChipFiles], progress: Progress) -> tuple[list[str]
                     losses.add(*unreadable(error))
                     grounds.append(Ground("", None, (0, 0)))
                 advance()
-    losses.check(len(names))
-    for note in losses.notes(len(names)):
-        progress.say(f"Note: {note}")
+    losses.settle(len(names), progress)
     if len(set(names)) < len(names):
         raise SourceError(
             "two folders or zip files with the same name have images with the same name: rename one"
@@ -249,15 +247,13 @@ def _with_chips(
 
     def write(folder: Path) -> Joining:
         written = _stored(ChipWriter(folder, name, of.inputs, beside=dataset.path), files, called, progress)
-        about = {
-            "kind": "images", "name": _named(files), "path": ", ".join(one.path.name for one in files), "url": None,
-            "sha256": written.sha256, "timestamp": None, "licence": None,
-            "bytes": sum((folder / file).stat().st_size for file in written.files),
-            "attribution": attribution or UNKNOWN_ATTRIBUTION,
-        }  # fmt: skip
-        view = {"spec": written.spec(name).as_dict(), "files": written.files}
+        source = source_entry(
+            KIND, _named(files), [folder / file for file in written.files],
+            path=", ".join(one.path.name for one in files), sha256=written.sha256,
+            attribution=attribution or UNKNOWN_ATTRIBUTION,
+        )  # fmt: skip
         what = f"{written.table.num_rows:,} images of {len(dataset):,} places"
-        return Joining(what, written.files, [about], views={name: view}, replaces=[TABLE])
+        return written.joining(name, what, source)
 
     places = set(dataset.places["place_id"])
     called = {image: place for image, place in called.items() if place in places}
@@ -283,9 +279,7 @@ def _stored(
                     except SourceError as error:
                         losses.add(*unreadable(error))
                 advance()
-    losses.check(len(called))
-    for note in losses.notes(len(called)):
-        progress.say(f"Note: {note}")
+    losses.settle(len(called), progress)
     return writer.finish()
 
 
@@ -334,11 +328,14 @@ def _with_features(
     def write(folder: Path) -> Joining:
         files, dim, sha256 = write_features(folder, IMAGE_FEATURES, place_ids, parts)
         spec = ViewSpec(IMAGE_FEATURES, FEATURES, names, f"{dim} numbers, float32")
-        source = {
-            "kind": "features", "name": what, "path": what, "url": None, "sha256": sha256, "timestamp": None,
-            "licence": None, "bytes": sum((folder / file).stat().st_size for file in files),
-            "attribution": attribution,
-        }  # fmt: skip
+        source = source_entry(
+            "features",
+            what,
+            [folder / file for file in files],
+            path=what,
+            sha256=sha256,
+            attribution=attribution,
+        )
         view = {"spec": spec.as_dict(), "files": files}
         said = f"{dim} image features of {len(place_ids):,} of {len(dataset):,} places"
         return Joining(said, files, [source], views={IMAGE_FEATURES: view})

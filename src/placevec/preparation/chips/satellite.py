@@ -10,17 +10,15 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.core import ViewSpec
 from placevec.datasets.additions import Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.views.chips import TABLE
+from placevec.datasets.layout import source_entry
 from placevec.errors import MissingExtraError, SourceError
 from placevec.geo import Floats
 from placevec.io import atomic
@@ -288,16 +286,12 @@ class _Work:
         span = f" {years[0]}" if len(years) == 1 else f" {years[0]}-{years[-1]}" if years else ""
         catalog = options.catalog
         remote = catalog is not None and is_address(catalog)
-        about = {
-            "kind": KIND,
-            "name": printable_address(catalog) if catalog else ", ".join(Path(one).name for one in options.satellite),
-            "path": None if remote else ", ".join(Path(one).name for one in options.satellite),
-            "url": printable_address(str(catalog)) if remote else None,
-            "sha256": written.sha256, "timestamp": None, "licence": LICENCE,
-            "bytes": sum((folder / name).stat().st_size for name in written.files),
-            "attribution": ATTRIBUTION + span,
-        }  # fmt: skip
-        spec: ViewSpec = replace(written.spec(NAME), size_m=options.chip_px * options.pixel_m)
+        given = ", ".join(Path(one).name for one in options.satellite)
+        source = source_entry(
+            KIND, printable_address(catalog) if catalog else given, [folder / name for name in written.files],
+            path=None if remote else given, url=printable_address(str(catalog)) if remote else None,
+            sha256=written.sha256, licence=LICENCE, attribution=ATTRIBUTION + span,
+        )  # fmt: skip
         used = {name for text in table["source"].to_pylist() for name in _scenes_in(text)}
         report = {
             "stored": table.num_rows,
@@ -308,10 +302,9 @@ class _Work:
             "unreadable": self.outcome.dead,
             "offsets": {name: one for name, one in self.decisions.items() if name in used},
         }
-        view = {"spec": spec.as_dict(), "files": written.files}
         what = f"{table.num_rows:,} chips of {len(set(table['place_id'].to_pylist())):,} places"
-        return Joining(
-            what, written.files, [about], views={NAME: view}, report={NAME: report}, replaces=[TABLE]
+        return written.joining(
+            NAME, what, source, size_m=options.chip_px * options.pixel_m, report={NAME: report}
         )
 
 

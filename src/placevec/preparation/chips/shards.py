@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.core import ViewSpec
+from placevec.datasets.additions import Joining
 from placevec.datasets.views.chips import (
     KIND,
     MAX_BANDS,
@@ -85,6 +86,17 @@ class WrittenChips:
             )
         values = self.values or f"{' or '.join(self.types)} as stored{THOUSANDS if self.in_thousands else ''}"
         return ViewSpec(name, KIND, common, values, size_px=int(self.sizes.min()))
+
+    def joining(
+        self, name: str, what: str, source: Mapping[str, Any], *, size_m: float | None = None,
+        report: Mapping[str, Any] | None = None,
+    ) -> Joining:  # fmt: skip
+        """What joins a dataset: a view of these chips, of squares of ``size_m`` meters if all are equal."""
+        spec = replace(self.spec(name), size_m=size_m)
+        return Joining(
+            what, self.files, [source], views={name: {"spec": spec.as_dict(), "files": self.files}},
+            report=report or {}, replaces=[TABLE],
+        )  # fmt: skip
 
 
 @dataclass

@@ -14,7 +14,7 @@ from placevec.core import ViewSpec
 from placevec.datasets.additions import LABELS_PART, PLACES_PART, Joining, Made, add, is_made, reused, settled
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import LABELS
-from placevec.datasets.layout import WORK
+from placevec.datasets.layout import WORK, source_entry
 from placevec.datasets.places import Places
 from placevec.datasets.views import text
 from placevec.datasets.writer import begun, write_dataset
@@ -22,7 +22,7 @@ from placevec.errors import SourceError
 from placevec.geo import Area
 from placevec.io import atomic, parquet
 from placevec.io.files import refuse_pipe
-from placevec.io.progress import Progress
+from placevec.io.progress import Progress, say_notes
 from placevec.preparation.chips.shards import ChipWriter
 from placevec.preparation.described.table import Described, read_described
 from placevec.sources.imagery.chips import decode_chip, unreadable
@@ -57,8 +57,7 @@ def prepare(out: Path, table: Path, chips: Path | None, *, created: str, progres
     parts = {PLACES_PART: made, text.NAME: made}
     there = begun(out)
     dataset = reused(there, parts, progress) if there is not None else _new(out, table, found, parts, created)
-    for note in found.notes if there is None else ():
-        progress.say(f"Note: {note}")
+    say_notes(found.notes if there is None else (), progress)
     if any(found.types) and not is_made(dataset, LABELS_PART, made):
         dataset = _with_labels(dataset, found, made, created, progress)
     return dataset if files is None else _with_chips(dataset, found, files, created, progress)
@@ -70,10 +69,14 @@ def _new(out: Path, table: Path, found: Described, parts: dict[str, Made], creat
         writer.add([(found.ids[row], None, TEXT_KIND, said, entity) for row, entity, said in found.texts])
     count = len(found.ids)
     places = Places(np.array(found.ids, object), found.lonlat, _points(found.lonlat), None, "given")
-    source = {
-        "kind": KIND, "name": table.stem, "path": table.name, "url": None, "sha256": atomic.sha256_of_file(table),
-        "bytes": table.stat().st_size, "timestamp": None, "licence": None, "attribution": ATTRIBUTION,
-    }  # fmt: skip
+    source = source_entry(
+        KIND,
+        table.stem,
+        [table],
+        path=table.name,
+        sha256=atomic.sha256_of_file(table),
+        attribution=ATTRIBUTION,
+    )
     spec = ViewSpec(text.NAME, text.KIND, (), text.VALUES)
     dataset = write_dataset(
         out, name=table.stem, area=_around(found), places=places, names=None, sources=[source],
@@ -198,24 +201,18 @@ def _with_chips(
                     _store(writer, number, path)
                 except SourceError as error:
                     losses.add(*unreadable(error))
-        losses.check(len(named) - len(lacking))
-        for note in losses.notes(len(named) - len(lacking)):
-            progress.say(f"Note: {note}")
+        losses.settle(len(named) - len(lacking), progress)
         if lacking:
             progress.say(
                 f"Note: {len(lacking):,} chips were not found in {folder} (for example, {'/'.join(lacking[0])!r})"
             )
         written = writer.finish()
-        about = {
-            "kind": KIND, "name": folder.name, "path": folder.name, "url": None, "sha256": written.sha256,
-            "timestamp": None, "licence": None, "attribution": ATTRIBUTION,
-            "bytes": sum((into / name).stat().st_size for name in written.files),
-        }  # fmt: skip
-        view = {"spec": written.spec(VIEW).as_dict(), "files": written.files}
-        return Joining(
-            f"{written.table.num_rows:,} chips", written.files, [about], views={VIEW: view},
-            report={f"{KIND} chips": {"broken": losses.count, "missing": len(lacking)}}, replaces=["chips.parquet"],
+        source = source_entry(
+            KIND, folder.name, [into / name for name in written.files], path=folder.name, sha256=written.sha256,
+            attribution=ATTRIBUTION,
         )  # fmt: skip
+        report = {f"{KIND} chips": {"broken": losses.count, "missing": len(lacking)}}
+        return written.joining(VIEW, f"{written.table.num_rows:,} chips", source, report=report)
 
     return add(dataset, VIEW, made, write, created=created, progress=progress)
 

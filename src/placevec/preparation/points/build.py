@@ -29,7 +29,7 @@ from placevec.errors import DatasetError, SourceError
 from placevec.geo import Area
 from placevec.io import atomic
 from placevec.io.jobs import Job, forget, inputs_of
-from placevec.io.progress import Progress
+from placevec.io.progress import Progress, say_notes
 from placevec.preparation.existing_places import refuse_others
 from placevec.preparation.points.join import JoinedRows
 from placevec.preparation.points.label_schema import Decided
@@ -101,8 +101,7 @@ def make_dataset(
         if labels_of is None:
             joined = JoinedRows(source, there)
             joined.check()
-            for note in joined.notes:
-                progress.say(f"Note: {note}")
+            say_notes(joined.notes, progress)
             progress.say(
                 f"Nothing to add: {source.path} has places of {out} but no labels; set --label COLUMN"
             )

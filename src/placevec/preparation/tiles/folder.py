@@ -30,7 +30,7 @@ from placevec.geo import (
     tile_bounds,
 )
 from placevec.io import atomic
-from placevec.io.progress import Progress
+from placevec.io.progress import Progress, say_notes
 from placevec.preparation.existing_places import (
     are_laid_out_by,
     around,
@@ -107,8 +107,7 @@ def prepare(out: Path, *, area: Area | None, wanted: MapOptions, created: str, p
     (out / WORK).mkdir(parents=True, exist_ok=True)  # first of all, because it marks the directory as ours
     stored = storing.store(out, progress)
     laid, notes = _laid_out(tiles, stored.written, area or held, given, wanted)
-    for note in notes:
-        progress.say(f"Note: {note}")
+    say_notes(notes, progress)
     if len(laid) == 0:
         raise DatasetError("all tiles are blank: use --all-tiles to keep blank tiles")
     dataset = write_dataset(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from placevec.errors import SourceError
+from placevec.io.progress import Progress, say_notes
 
 SHARE = 0.1
 """Of a table's rows that may be unreadable for one reason."""
@@ -71,6 +72,11 @@ class Losses:
                     f"{self._table}: {loss.count:,} of {rows:,} {self._what} have {reason}, the first is {loss.first}: "
                     f"{loss.remedy}"
                 )
+
+    def settle(self, rows: int, progress: Progress) -> None:
+        """`check`, then report what was lost."""
+        self.check(rows)
+        say_notes(self.notes(rows), progress)
 
     def notes(self, rows: int) -> Iterator[str]:
         """One line a reason."""
