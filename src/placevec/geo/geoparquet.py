@@ -56,14 +56,14 @@ def wkb_points(lon: Floats, lat: Floats) -> pa.Array:
     return pc.if_else(pa.array(np.isfinite(lon)), wkb, pa.scalar(None, pa.binary()))
 
 
-def geo_of_points(bounds: Sequence[float]) -> dict[str, Any]:
-    """The ``geo`` metadata of a table of points within (west, south, east, north); non-finite bounds are left out.
+def geo_of_points(bounds: Sequence[float] = ()) -> dict[str, Any]:
+    """The ``geo`` metadata of a table of points within (west, south, east, north), left out if not known or not finite.
 
     >>> geo_of_points((14.1, 35.7, 14.6, 36.1))["columns"]["geometry"]["bbox"]
     [14.1, 35.7, 14.6, 36.1]
     """
     column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"]}  # CRS absent: OGC:CRS84
-    if np.isfinite(bounds).all():
+    if len(bounds) and np.isfinite(bounds).all():
         column["bbox"] = [float(value) for value in bounds]
     return {"version": "1.1.0", "primary_column": _GEOMETRY, "columns": {_GEOMETRY: column}}
 

@@ -8,7 +8,6 @@ osm_type, osm_id, lon, lat (degrees, of the center), key, value, group (null for
 from __future__ import annotations
 
 import json
-import struct
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from numpy.typing import NDArray
 
 from placevec.errors import DatasetError, SourceError
 from placevec.geo import Floats, Ints, lonlat_to_tile_xy
-from placevec.geo.geoparquet import read_parquet
+from placevec.geo.geoparquet import geo_of_points, read_parquet, wkb_points
 from placevec.geo.geotiff import ATTRIBUTION
 from placevec.io import parquet
-from placevec.io.arrow import blobs, few_texts, numbers, texts
+from placevec.io.arrow import few_texts, numbers, texts
 from placevec.io.atomic import sha256_of_json
 from placevec.sources.osm.layers import Rule, asked_keys, parse_rules
 
@@ -34,11 +33,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _KNOWN_BONUS = 10
-_GEO = {
-    "version": "1.1.0",
-    "primary_column": "geometry",
-    "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Point"]}},
-}
 _SCHEMA = pa.schema(
     [
         ("osm_type", pa.dictionary(pa.int8(), pa.string())),
@@ -52,7 +46,7 @@ _SCHEMA = pa.schema(
         ("prominence", pa.uint8()),
         ("geometry", pa.binary()),
     ],
-    metadata={"geo": json.dumps(_GEO), "attribution": ATTRIBUTION},
+    metadata={"geo": json.dumps(geo_of_points()), "attribution": ATTRIBUTION},
 )
 
 
@@ -219,15 +213,10 @@ class PoiWriter:
             few_texts(groups, _SCHEMA.field("group").type),
             texts(names),
             numbers(prominence, pa.uint8()),
-            blobs(_wkb_points(lonlat)),
+            wkb_points(lonlat[:, 0], lonlat[:, 1]),
         ]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA))
         self.rows += len(pois)
-
-
-def _wkb_points(lonlat: Floats) -> list[bytes]:
-    head = struct.pack("<BI", 1, 1)
-    return [head + struct.pack("<dd", lon, lat) for lon, lat in lonlat.tolist()]
 
 
 def read_pois(path: str | Path) -> pd.DataFrame:
