@@ -92,7 +92,22 @@ def between(source: Any, target: Any) -> Any:
 def degrees_around(square: Square) -> tuple[float, float, float, float]:
     """West, south, east, north of a square in degrees; west > east across the antimeridian."""
     x, y = _outline(square)
-    lon, lat = between(square.epsg, 4326).transform(x, y)
+    return box_around(*between(square.epsg, 4326).transform(x, y))
+
+
+def edges_in_degrees(
+    transform: Sequence[float], system: Any, width: int, height: int
+) -> tuple[Floats, Floats]:
+    """(lon, lat) of points along the four edges of a raster; not finite off the Earth."""
+    ends = np.zeros_like(_EDGE), np.ones_like(_EDGE)
+    columns = np.concatenate([_EDGE, _EDGE, *ends]) * width
+    rows = np.concatenate([*ends, _EDGE, _EDGE]) * height
+    lon, lat = between(system, 4326).transform(*applied(transform, columns, rows))
+    return np.asarray(lon), np.asarray(lat)
+
+
+def box_around(lon: Floats, lat: Floats) -> tuple[float, float, float, float]:
+    """West, south, east, north of points in degrees; west > east across the antimeridian."""
     if np.ptp(lon) > 180.0:  # both ends of the line of longitudes
         lon = np.where(lon < 0, lon + 360.0, lon)
     west, east = (float(edge - 360.0 if edge > 180.0 else edge) for edge in (lon.min(), lon.max()))

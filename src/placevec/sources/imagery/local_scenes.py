@@ -13,10 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from placevec.errors import SourceError
 from placevec.io.files import check_regular
 from placevec.sources.imagery.chips import ENDINGS, ORDERS
-from placevec.sources.imagery.ground import applied, between
+from placevec.sources.imagery.ground import box_around, edges_in_degrees
 from placevec.sources.imagery.scenes import (
     Asset,
     Found,
@@ -217,23 +219,13 @@ def _inside(path: Path, named: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 def _bounds(path: Path) -> tuple[float, float, float, float]:
     """Of a raster, in degrees; west > east across the antimeridian."""
-    import numpy as np
-
     with _opened(path) as file:
         if file.crs is None or file.transform.is_identity:
             raise SourceError(f"{path.name} has no coordinate reference system, so its location is unknown")
-        edge = np.linspace(0.0, 1.0, 9)
-        ends = np.zeros_like(edge), np.ones_like(edge)
-        columns = np.concatenate([edge, edge, *ends]) * file.width
-        rows = np.concatenate([*ends, edge, edge]) * file.height
-        x, y = applied(file.transform, columns, rows)
-        lon, lat = between(file.crs.to_wkt(), 4326).transform(x, y)
+        lon, lat = edges_in_degrees(file.transform, file.crs.to_wkt(), file.width, file.height)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise SourceError(f"{path.name} is not on Earth")
-    if np.ptp(lon) > 180.0:
-        lon = np.where(lon < 0, lon + 360.0, lon)
-    west, east = (float(side - 360.0 if side > 180.0 else side) for side in (lon.min(), lon.max()))
-    return west, float(lat.min()), east, float(lat.max())
+    return box_around(lon, lat)
 
 
 def _opened(path: Path) -> Any:

@@ -13,13 +13,20 @@ from numpy.typing import NDArray
 
 from placevec.errors import SourceError
 from placevec.io.files import check_regular
-from placevec.sources.imagery.ground import Square, applied, between, degrees_around, read_onto
+from placevec.sources.imagery.ground import (
+    Square,
+    applied,
+    between,
+    box_around,
+    degrees_around,
+    edges_in_degrees,
+    read_onto,
+)
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg")
 """Names of files that are looked for in folders; files that are named themselves can have any."""
 MAX_FILES = 100_000
 _OPEN = 64
-_EDGE = np.linspace(0.0, 1.0, 11)
 _MAX_SAMPLE_PX = 512
 
 
@@ -184,18 +191,14 @@ def _names(file: Any, numbers: Sequence[int]) -> tuple[str, ...]:
 
 def _box(file: Any) -> NDArray[np.float64]:
     """West, south, east, north of an image in degrees; west > east across the antimeridian."""
-    ends = np.zeros_like(_EDGE), np.ones_like(_EDGE)
-    columns = np.concatenate([_EDGE, _EDGE, *ends]) * file.width
-    rows = np.concatenate([*ends, _EDGE, _EDGE]) * file.height
-    x, y = applied(file.transform, columns, rows)
-    lon, lat = (np.asarray(side) for side in between(file.crs.to_wkt(), 4326).transform(x, y))
+    lon, lat = edges_in_degrees(file.transform, file.crs.to_wkt(), file.width, file.height)
     known = np.isfinite(lon) & np.isfinite(lat)
     if not known.any():
         raise SourceError(f"{file.name} is not on Earth")
     lon, lat = lon[known], lat[known]
-    if file.crs.is_projected and np.ptp(lon) > 180.0:
-        lon = np.where(lon < 0, lon + 360.0, lon)
-    return np.array([lon.min(), lat.min(), lon.max(), lat.max()])
+    if file.crs.is_projected:
+        return np.array(box_around(lon, lat))
+    return np.array([lon.min(), lat.min(), lon.max(), lat.max()])  # of degrees: may go around the Earth
 
 
 def _overlap(boxes: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:

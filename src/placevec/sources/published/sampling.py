@@ -19,6 +19,7 @@ from placevec.geo import Floats
 from placevec.geo.antimeridian import Objects
 from placevec.geo.meters import local_offset
 from placevec.io.progress import SILENT, Progress
+from placevec.sources.imagery.ground import applied, between, edges_in_degrees
 from placevec.sources.published.products import Edition, agreed
 from placevec.sources.published.rasters import VectorRaster
 
@@ -26,8 +27,6 @@ BLOCK = 256
 """Side of what is read at once, pixels."""
 MAX_ODD = 0.1
 """Share of the pixels read that may be no vectors of the product."""
-_EDGE = 21
-"""Points along each side of a raster that bound it in degrees."""
 
 
 @dataclass
@@ -154,16 +153,6 @@ def sample(
     return Sampled(vectors, pixels, {why: rows for why, rows in lost.items() if rows.any()}, edition, files)
 
 
-def applied(transform: Any, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """An affine transform of points; affine 3 no longer multiplies by arrays.
-
-    >>> [part.tolist() for part in applied((10, 0, 300, 0, 10, 700), np.array([1.5]), np.array([2.0]))]
-    [[315.0], [720.0]]
-    """
-    a, b, c, d, e, f = tuple(transform)[:6]
-    return a * x + b * y + c, d * x + e * y + f
-
-
 def _why_odd(edition: Edition) -> str:
     if edition.product.unit:
         return "after conversion their length is not 1; is this a rescaled or resampled copy?"
@@ -172,16 +161,8 @@ def _why_odd(edition: Edition) -> str:
 
 def _overlapping(raster: VectorRaster, bounds: Floats) -> NDArray[np.bool_]:
     """(N,) places whose bounds touch those of a raster, across the antimeridian too."""
-    from pyproj import Transformer
-
     rows, columns = raster.shape
-    along = np.linspace(0.0, 1.0, _EDGE)
-    edge = np.concatenate(
-        [np.stack([along, np.full(_EDGE, side)], axis=1) for side in (0.0, 1.0)]
-        + [np.stack([np.full(_EDGE, side), along], axis=1) for side in (0.0, 1.0)]
-    ) * (columns, rows)
-    x, y = applied(raster.transform, edge[:, 0], edge[:, 1])
-    lon, lat = Transformer.from_crs(raster.system, 4326, always_xy=True).transform(x, y)
+    lon, lat = edges_in_degrees(raster.transform, raster.system, columns, rows)
     known = np.isfinite(lon) & np.isfinite(lat)
     if not known.any():
         return np.ones(len(bounds), bool)
@@ -200,11 +181,10 @@ def _parts(
 ) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:
     """(place, (P, D) vectors of its pixels in one block, (P,) which are none of the product)."""
     import shapely
-    from pyproj import Transformer
 
     if len(rows) == 0:
         return
-    to = Transformer.from_crs(4326, raster.system, always_xy=True)
+    to = between(4326, raster.system)
     back = ~raster.transform
 
     def on_grid(degrees: Floats) -> Floats:
