@@ -5,36 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from placevec.datasets.dataset import Dataset
 from placevec.datasets.layout import source_entry
 from placevec.io import atomic
-from placevec.io.progress import Progress
-from placevec.preparation.points.build import PREDICTIONS, make_dataset
+from placevec.preparation.points.build import PREDICTIONS, LabeledPoints
 from placevec.preparation.points.label_schema import Decided, decide
+from placevec.preparation.points.options import PointOptions
 from placevec.preparation.points.split import SplitPlan
 from placevec.preparation.points.stage import Staged
 from placevec.sources.benchmarks import read_layout
 from placevec.sources.imagery.classifier_predictions import read_predictions, write_predictions
 
 
-def prepare_layout(
-    out: Path,
-    *,
-    layout: str,
-    folder: str | Path,
-    meta: str | None,
-    features: str | None,
-    size_m: float | None,
-    attribution: str | None,
-    created: str,
-    progress: Progress,
-) -> Dataset:
-    """Read a folder of `placevec.sources.benchmarks.LAYOUTS` and write the dataset.
+def layout_points(layout: str, folder: Path, options: PointOptions) -> LabeledPoints:
+    """The points in a folder of `placevec.sources.benchmarks.LAYOUTS`.
 
     Photos without coordinates are left out of training and kept for validation and test, where the image can be used.
     All classes are kept, even those without training rows, so that columns of predictions are class indices.
     """
-    read = read_layout(layout, folder, meta=meta, features=features)
+    read = read_layout(layout, folder, meta=options.meta, features=options.features)
     plan = SplitPlan(given=True)
     predictions = {part.split: part.predictions for part in read.parts if part.predictions is not None}
     sizes = {part.split: len(part.ids) for part in read.parts}
@@ -44,13 +32,13 @@ def prepare_layout(
     }  # checked before anything is written
     hashes = {path.name: atomic.sha256_of_file(path) for path in [*read.files, *predictions.values()]}
     inputs = {
-        "layout": layout, "files": hashes, "meta": meta, "features": features, "size_m": size_m,
-        "attribution": attribution,
+        "layout": layout, "files": hashes, "meta": options.meta, "features": options.features,
+        "size_m": options.size_m, "attribution": options.attribution,
     }  # fmt: skip
     sources = [
         source_entry(
             f"layout {layout}", layout, [path], path=path.name, sha256=hashes[path.name],
-            attribution=attribution or read.credit,
+            attribution=options.attribution or read.credit,
         )
         for path in [*read.files, *predictions.values()]
     ]  # fmt: skip
@@ -72,10 +60,9 @@ def prepare_layout(
         }
         return {"image_predictions": files} if files else {}
 
-    return make_dataset(
-        out, read, kind="layout", inputs=inputs, sources=sources, plan=plan, column="class", labels_of=labels_of,
-        extra_files=with_predictions, keep_unplaced=True, notes=_notes(read.notes, list(matrices), sizes), size_m=size_m,
-        created=created, progress=progress,
+    return LabeledPoints(
+        read, "layout", inputs, sources, plan, "class", labels_of, with_predictions, keep_unplaced=True,
+        notes=_notes(read.notes, list(matrices), sizes), size_m=options.size_m,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,30 +48,11 @@ _PAD = 1e-5
 """Degrees by which the box of points on one line is wide: about a meter."""
 
 
-def make_dataset(
-    out: Path,
-    source: PointSource,
-    *,
-    kind: str,
-    inputs: dict[str, Any],
-    sources: list[dict[str, Any]],
-    plan: SplitPlan,
-    column: str | None,
-    labels_of: Callable[[Staged], Decided] | None,
-    extra_files: Callable[[Path], dict[str, Any]] | None = None,
-    keep_repeats: bool = False,
-    keep_unplaced: bool = False,
-    notes: list[str] | None = None,
-    size_m: float | None = None,
-    created: str,
-    progress: Progress,
-) -> Dataset:
-    """Write a dataset of labeled points, reuse the one made from the same inputs, or label the places of another.
+@dataclass(frozen=True)
+class LabeledPoints:
+    """What becomes a dataset of labeled points.
 
-    If a source cannot be used, nothing is left behind, and nothing else is removed. A killed run starts over.
-
-    Args:
-        out: the dataset directory.
+    Attributes:
         source: source of the rows.
         kind: kind of preparation: ``table`` or ``layout``.
         inputs: identify an existing dataset with the same content.
@@ -84,6 +66,50 @@ def make_dataset(
         keep_unplaced: use rows of validation and test without coordinates.
         notes: remarks for the user.
         size_m: side of a place's footprint in meters; None for points without a size.
+    """
+
+    source: PointSource
+    kind: str
+    inputs: dict[str, Any]
+    sources: list[dict[str, Any]]
+    plan: SplitPlan
+    column: str | None
+    labels_of: Callable[[Staged], Decided] | None
+    extra_files: Callable[[Path], dict[str, Any]] | None = None
+    keep_repeats: bool = False
+    keep_unplaced: bool = False
+    notes: Sequence[str] = ()
+    size_m: float | None = None
+
+    def staged(
+        self, rows: PointSource, work: Path, progress: Progress, **remedy: str
+    ) -> tuple[Staged, Decided | None]:
+        """The rows that are used, stored in a folder, and their labels; SourceError if there are fewer than two."""
+        staged = stage(
+            rows, work / STAGED, keep_repeats=self.keep_repeats, keep_unplaced=self.keep_unplaced, progress=progress,
+            **remedy,
+        )  # fmt: skip
+        _check_several(staged, self.source)
+        decided = None if self.labels_of is None else self.labels_of(staged)
+        _check_enough(staged, decided, self.source)
+        return staged, decided
+
+    def labels(self, decided: Decided, folder: Path) -> dict[str, Any]:
+        """The manifest's entry of the labels in a folder."""
+        about: dict[str, Any] = {
+            "file": LABELS, "kind": decided.kind, "column": self.column, "classes": list(decided.classes)
+        }  # fmt: skip
+        return about if self.extra_files is None else {**about, **self.extra_files(folder)}
+
+
+def make_dataset(out: Path, points: LabeledPoints, *, created: str, progress: Progress) -> Dataset:
+    """Write a dataset of labeled points, reuse the one made from the same inputs, or label the places of another.
+
+    If a source cannot be used, nothing is left behind, and nothing else is removed. A killed run starts over.
+
+    Args:
+        out: the dataset directory.
+        points: what it is made of.
         created: time, in ISO 8601.
         progress: receives progress reports.
 
@@ -91,62 +117,36 @@ def make_dataset(
         DatasetError: the directory holds something else, or a dataset with other places or labels.
         SourceError: the source cannot be used.
     """
-    parts = {PLACES_PART: Made(kind, inputs), **({LABELS_PART: Made(kind, inputs)} if labels_of else {})}
+    made_of = Made(points.kind, points.inputs)
+    parts = {PLACES_PART: made_of, **({LABELS_PART: made_of} if points.labels_of else {})}
     if (out / MANIFEST).exists():
         atomic.remove_temporaries(out)
         there = Dataset.open(out)
-        if made(there, PLACES_PART) == parts[PLACES_PART].plain():
+        if made(there, PLACES_PART) == made_of.plain():
             return reused(there, parts, progress)
-        refuse_others(there, {}, places=None, size_m=size_m)
-        if labels_of is None:
-            joined = JoinedRows(source, there)
-            joined.check()
-            say_notes(joined.notes, progress)
-            progress.say(
-                f"Nothing to add: {source.path} has places of {out} but no labels; set --label COLUMN"
-            )
-            return there
-        if is_made(there, LABELS_PART, parts[LABELS_PART]):
-            return reused(there, {LABELS_PART: parts[LABELS_PART]}, progress)
-
-        def write(folder: Path) -> Joining:
-            return _labeled_dataset(
-                there, source, folder, sources, plan, column, labels_of, extra_files, keep_repeats, keep_unplaced,
-                progress,
-            )  # fmt: skip
-
-        return add(there, LABELS_PART, parts[LABELS_PART], write, created=created, progress=progress)
+        return _with_labels(there, points, made_of, created, progress)
     existed = out.exists() and not (out / WORK).is_dir()
     _check_own(out)
     _remove_written(out)
     job = Job(out / WORK, _OWN)
     try:
-        staged = stage(
-            source,
-            job.work / STAGED,
-            keep_repeats=keep_repeats,
-            keep_unplaced=keep_unplaced,
-            progress=progress,
-        )
-        _check_several(staged, source)
-        decided = None if labels_of is None else labels_of(staged)
-        _check_enough(staged, decided, source)
-        written = write_rows(staged, decided, plan, out, progress=progress)
-        labels = None if decided is None else _about(decided, column, extra_files, out)
+        staged, decided = points.staged(points.source, job.work, progress)
+        written = write_rows(staged, decided, points.plan, out, progress=progress)
+        labels = None if decided is None else points.labels(decided, out)
         dataset = write_manifest(
             out,
-            name=str(sources[0]["name"]),
+            name=str(points.sources[0]["name"]),
             area=_area(staged),
             places={
                 "count": written["places"],
                 "grid": "given",
                 "zoom": None,
                 "spacing_m": None,
-                "size_m": size_m,
+                "size_m": points.size_m,
             },
-            sources=sources,
+            sources=points.sources,
             views={coordinates.NAME: {"spec": coordinates.SPEC.as_dict(), "files": []}},
-            report=_report(staged, decided, plan, written, notes or ()),
+            report=_report(staged, decided, points.plan, written, points.notes),
             parts=parts,
             labels=labels,
             created=created,
@@ -161,35 +161,35 @@ def make_dataset(
     return dataset
 
 
-def _labeled_dataset(
-    dataset: Dataset,
-    source: PointSource,
-    folder: Path,
-    sources: list[dict[str, Any]],
-    plan: SplitPlan,
-    column: str | None,
-    labels_of: Callable[[Staged], Decided],
-    extra_files: Callable[[Path], dict[str, Any]] | None,
-    keep_repeats: bool,
-    keep_unplaced: bool,
-    progress: Progress,
-) -> Joining:
-    """Write the labels of a dataset's places into a folder, and say what joins it."""
-    rows = JoinedRows(source, dataset)
-    staged = stage(
-        rows, folder / STAGED, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress,
-        remedy="keep one row per place",
-    )  # fmt: skip
-    _check_several(staged, source)
-    decided = labels_of(staged)
-    _check_enough(staged, decided, source)
-    written = write_added_labels(staged, decided, plan, dataset, folder, progress=progress)
-    about = _about(decided, column, extra_files, folder)
-    many = f"{len(decided.classes):,} classes" if decided.kind == "classes" else "numbers"
-    return Joining(
-        f"labels ({column}, {many}) of {written['places']:,} of {len(dataset):,} places", label_files(about), sources,
-        labels=about, report=_report(staged, decided, plan, written),
-    )  # fmt: skip
+def _with_labels(
+    dataset: Dataset, points: LabeledPoints, made_of: Made, created: str, progress: Progress
+) -> Dataset:
+    """The dataset with labels of its places, unless it has them."""
+    refuse_others(dataset, {}, places=None, size_m=points.size_m)
+    if points.labels_of is None:
+        rows = JoinedRows(points.source, dataset)
+        rows.check()
+        say_notes(rows.notes, progress)
+        progress.say(
+            f"Nothing to add: {points.source.path} has places of {dataset.path} but no labels; set --label COLUMN"
+        )
+        return dataset
+    if is_made(dataset, LABELS_PART, made_of):
+        return reused(dataset, {LABELS_PART: made_of}, progress)
+
+    def write(folder: Path) -> Joining:
+        rows = JoinedRows(points.source, dataset)
+        staged, decided = points.staged(rows, folder, progress, remedy="keep one row per place")
+        assert decided is not None
+        written = write_added_labels(staged, decided, points.plan, dataset, folder, progress=progress)
+        about = points.labels(decided, folder)
+        many = f"{len(decided.classes):,} classes" if decided.kind == "classes" else "numbers"
+        return Joining(
+            f"labels ({points.column}, {many}) of {written['places']:,} of {len(dataset):,} places",
+            label_files(about), points.sources, labels=about, report=_report(staged, decided, points.plan, written),
+        )  # fmt: skip
+
+    return add(dataset, LABELS_PART, made_of, write, created=created, progress=progress)
 
 
 def _check_own(out: Path) -> None:
@@ -265,15 +265,6 @@ def _area(staged: Staged) -> Area:
     if south == north:
         south, north = max(-90.0, south - _PAD), min(90.0, north + _PAD)
     return Area(west, south, east, north)
-
-
-def _about(
-    decided: Decided, column: str | None, extra_files: Callable[[Path], dict[str, Any]] | None, out: Path
-) -> dict[str, Any]:
-    about: dict[str, Any] = {
-        "file": LABELS, "kind": decided.kind, "column": column, "classes": list(decided.classes)
-    }  # fmt: skip
-    return about if extra_files is None else {**about, **extra_files(out)}
 
 
 def _report(

@@ -10,8 +10,8 @@ from placevec.datasets.layout import MANIFEST, source_entry
 from placevec.errors import UsageError
 from placevec.io import atomic
 from placevec.io.progress import Progress
-from placevec.preparation.points.benchmark import prepare_layout
-from placevec.preparation.points.build import make_dataset
+from placevec.preparation.points.benchmark import layout_points
+from placevec.preparation.points.build import LabeledPoints, make_dataset
 from placevec.preparation.points.label_schema import Decided, decide
 from placevec.preparation.points.options import COLUMNS, PointOptions
 from placevec.preparation.points.split import DEFAULT_SHARE, SplitPlan
@@ -31,10 +31,8 @@ def prepare(out: Path, options: PointOptions, *, created: str, progress: Progres
         progress: receives progress reports.
     """
     if options.layout is not None and options.folder is not None:
-        return prepare_layout(
-            out, layout=options.layout, folder=options.folder, meta=options.meta, features=options.features,
-            size_m=options.size_m, attribution=options.attribution, created=created, progress=progress,
-        )  # fmt: skip
+        points = layout_points(options.layout, options.folder, options)
+        return make_dataset(out, points, created=created, progress=progress)
     if options.points is None:
         raise UsageError("give a table of points: FILE --label COLUMN")
     plan = _plan(options)
@@ -57,11 +55,11 @@ def prepare(out: Path, options: PointOptions, *, created: str, progress: Progres
         "table", source.path.stem, [source.path], path=source.path.name, sha256=str(inputs["points"]),
         attribution=options.attribution or UNKNOWN_ATTRIBUTION,
     )  # fmt: skip
-    return make_dataset(
-        out, source, kind="table", inputs=inputs, sources=[about], plan=plan, column=options.label,
-        labels_of=None if options.label is None else labels_of, keep_repeats=options.keep_duplicates,
-        size_m=options.size_m, created=created, progress=progress,
+    points = LabeledPoints(
+        source, "table", inputs, [about], plan, options.label, None if options.label is None else labels_of,
+        keep_repeats=options.keep_duplicates, size_m=options.size_m,
     )  # fmt: skip
+    return make_dataset(out, points, created=created, progress=progress)
 
 
 def _plan(options: PointOptions) -> SplitPlan:
