@@ -16,6 +16,7 @@ from placevec.evaluation.probes import (
     Probe,
     Training,
     as_if_equally_common,
+    class_scores,
     nearest,
 )
 
@@ -43,9 +44,7 @@ def boosting(training: Training, tested: Features, effort: Effort) -> Array:
         return np.tile(training.columns().mean(axis=0), (len(tested), 1))
     if training.kind == "classification":
         model = HistGradientBoostingClassifier(**options).fit(training.features, training.target)
-        scores = np.zeros((len(tested), training.outputs))
-        scores[:, model.classes_] = model.predict_proba(tested)
-        return as_if_equally_common(scores, training)
+        return class_scores(model, tested, training)
     found = [
         HistGradientBoostingRegressor(**options).fit(training.features, column).predict(tested)
         for column in training.columns().T

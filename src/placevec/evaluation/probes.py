@@ -156,6 +156,13 @@ def as_if_equally_common(scores: Array, training: Training) -> Array:
     return np.asarray(adjusted / adjusted.sum(axis=1, keepdims=True))
 
 
+def class_scores(model: Any, tested: Features, training: Training) -> Array:
+    """(m, K) probabilities of a fitted classifier of scikit-learn, 0 of classes that it did not see, `balanced`."""
+    scores = np.zeros((len(tested), training.outputs))
+    scores[:, model.classes_] = model.predict_proba(tested)
+    return as_if_equally_common(scores, training)
+
+
 # --- linear ------------------------------------------------------------------------------------------------
 
 
@@ -177,9 +184,7 @@ def _logistic(training: Training, tested: Features, inverse_penalty: float) -> A
     with warnings.catch_warnings():  # stopped early is close enough for a probe
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(training.features, training.target)
-    scores = np.zeros((len(tested), training.outputs))
-    scores[:, model.classes_] = model.predict_proba(tested)
-    return as_if_equally_common(scores, training)
+    return class_scores(model, tested, training)
 
 
 def _ridge(training: Training, tested: Features, alpha: float) -> Array:
@@ -238,9 +243,7 @@ def forest(training: Training, tested: Features, effort: Effort) -> Array:
     if training.kind == "classification":
         model = RandomForestClassifier(max_features="sqrt", **common)
         model.fit(training.features, training.target)
-        scores = np.zeros((len(tested), training.outputs))
-        scores[:, model.classes_] = model.predict_proba(tested)
-        return as_if_equally_common(scores, training)
+        return class_scores(model, tested, training)
     # the mean of 0/1 leaves is the share of yes, and halving variance halves Gini impurity
     model = RandomForestRegressor(max_features="sqrt", **common)
     columns = training.columns()
@@ -270,9 +273,7 @@ def _mlp(training: Training, tested: Features, penalty: float) -> Array:
         warnings.simplefilter("ignore", ConvergenceWarning)
         if training.kind == "classification":
             model = MLPClassifier(**options).fit(training.features, training.target)
-            scores = np.zeros((len(tested), training.outputs))
-            scores[:, model.classes_] = model.predict_proba(tested)
-            return as_if_equally_common(scores, training)
+            return class_scores(model, tested, training)
         columns = training.columns()
         mean, spread = columns.mean(axis=0), np.maximum(columns.std(axis=0), 1e-9)
         scaled = (columns - mean) / spread

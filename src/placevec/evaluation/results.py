@@ -81,7 +81,7 @@ class CurvePoint:
         return {"share": self.share, "labels": self.labels, "scores": _plain(self.scores)}
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Result:
     """All that is known of one task. Distances are meters; ``places`` were tested, ``blocks`` resampled.
 
@@ -102,16 +102,16 @@ class Result:
     description: str
     metric: str
     places: int
-    classes: Mapping[str, int]
+    classes: Mapping[str, int] = field(default_factory=dict)
     blocks: int
     effective_blocks: float
     block_m: float
-    buffer_m: float
-    folds: int
-    seeds: int
-    kept: float
+    buffer_m: float = 0.0
+    folds: int = 0
+    seeds: int = 1
+    kept: float = 1.0
     rows: list[Row]
-    comparisons: list[Comparison]
+    comparisons: list[Comparison] = field(default_factory=list)
     subject: str = "vectors"
     leaks: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)

@@ -235,7 +235,7 @@ def _group(benchmark: Benchmark, task: Task, scheme: Scheme, probe: Probe, units
     return Group(
         task=task.name, kind=task.kind, description=task.description, metric=task.metric,
         places=int(task.counted.sum()), classes=task.counts(), blocks=blocks.count, effective_blocks=blocks.effective,
-        block_m=task.side_m, buffer_m=0.0, folds=benchmark.folds, seeds=len(units), kept=1.0, rows=[*rivals, *others],
+        block_m=task.side_m, folds=benchmark.folds, seeds=len(units), rows=[*rivals, *others],
         comparisons=pairs, subject=rivals[0].name, notes=_notes(task, splits[0], rivals), scheme=scheme, probe=probe,
         best_baseline=best.name,
     )  # fmt: skip

@@ -133,9 +133,9 @@ def evaluate_predictions(
     notes += lines
     result = Result(
         task=dataset.name, kind=kind_of(head), description=_described(split, head, len(points)),
-        metric=next(iter(rows[0].scores)), places=len(points), classes={}, blocks=over.count,
-        effective_blocks=Blocks(over.block, block_m).effective, block_m=block_m, buffer_m=0.0, folds=0, seeds=1,
-        kept=1.0, rows=rows, comparisons=_compared(rows, points, block_m), subject=SUBJECT, notes=notes,
+        metric=next(iter(rows[0].scores)), places=len(points), blocks=over.count,
+        effective_blocks=Blocks(over.block, block_m).effective, block_m=block_m, rows=rows,
+        comparisons=_compared(rows, points, block_m), subject=SUBJECT, notes=notes,
     )  # fmt: skip
     about = {
         "title": "How good these predictions are", "model": "" if model.path is None else str(model.path),

@@ -379,9 +379,9 @@ def _result(
     pairs = [(MODEL, row.name) for row in made[1:]]
     comparisons = compare({row.name: row.score for row in made}, pairs, lonlat=lonlat, side_m=side)
     return WordsResult(
-        task=name, kind="retrieval", description="", metric=metric, places=len(places), classes={},
-        blocks=over.count, effective_blocks=blocks.effective, block_m=side, buffer_m=0.0, folds=0, seeds=variants,
-        kept=1.0, rows=made, comparisons=comparisons, subject=MODEL, question=question, unclaimed=asked.held.seen,
+        task=name, kind="retrieval", description="", metric=metric, places=len(places), blocks=over.count,
+        effective_blocks=blocks.effective, block_m=side, seeds=variants, rows=made, comparisons=comparisons,
+        subject=MODEL, question=question, unclaimed=asked.held.seen,
     )  # fmt: skip
 
 
@@ -416,8 +416,8 @@ def _by_words(asked: _Asked) -> list[WordsResult]:
     return [
         WordsResult(
             task="text to image by words", kind="retrieval", description="", metric="R@10", places=len(rows),
-            classes={}, blocks=blocks.count, effective_blocks=blocks.effective, block_m=blocks.size_m, buffer_m=0.0,
-            folds=0, seeds=1, kept=1.0, rows=made, comparisons=[], subject=made[0].name,
+            blocks=blocks.count, effective_blocks=blocks.effective, block_m=blocks.size_m, rows=made,
+            subject=made[0].name,
             question=f"For words by {made[0].name}, the image of their place is among the first 10 of "
             f"{int(made[0].further['places']):,}", unclaimed=asked.held.seen,
         )

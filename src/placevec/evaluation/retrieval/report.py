@@ -25,7 +25,7 @@ METHOD = (
 )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class WordsResult(Result):
     """A result of retrieval.
 
