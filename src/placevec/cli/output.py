@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from placevec.io.json_documents import plain_json
 from placevec.io.progress import SILENT, Bars, JsonLines, Progress, printable
 
 if TYPE_CHECKING:
@@ -33,23 +34,11 @@ def progress_for(as_json: bool, quiet: bool) -> Progress:
     return SILENT if as_json or quiet else Bars()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
 def print_json(content: Any) -> None:
     """One JSON document on standard output; NaN becomes null, and unprintable characters are escaped."""
     import json
 
-    lines = json.dumps(_plain(content), indent=2, ensure_ascii=False).split("\n")
+    lines = json.dumps(plain_json(content), indent=2, ensure_ascii=False).split("\n")
     say("\n".join(line if line.isprintable() else _escaped(line) for line in lines))
 
 

@@ -6,14 +6,11 @@ Names of classes, datasets and files are hostile text.
 from __future__ import annotations
 
 import html
-import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from placevec.evaluation.bootstrap import Score
 from placevec.evaluation.compare import Comparison
@@ -21,6 +18,7 @@ from placevec.evaluation.intrinsic import CLUSTERS, NEIGHBORS, LabelFree
 from placevec.evaluation.layer_recall import NEAREST, LayerRecall
 from placevec.evaluation.results import Result, Row
 from placevec.io import atomic
+from placevec.io.json_documents import plain_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -71,7 +69,7 @@ class Report:
             "skipped": self.skipped,
             "notes": self.notes,
         }
-        made: dict[str, Any] = _json(content)
+        made: dict[str, Any] = plain_json(content)
         return made
 
     def to_markdown(self) -> str:
@@ -86,16 +84,6 @@ class Report:
         """Write ``report.json`` and ``report.md``, each whole or not at all."""
         atomic.write_json(Path(folder) / "report.json", self.as_dict())
         atomic.write_text(Path(folder) / "report.md", self.to_markdown())
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 # --- cells -------------------------------------------------------------------------------------------------

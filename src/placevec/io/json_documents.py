@@ -1,4 +1,4 @@
-"""Reads untrusted JSON from disk within limits, and checks its fields before they are used."""
+"""Reads untrusted JSON from disk within limits and checks its fields before they are used; makes plain JSON."""
 
 from __future__ import annotations
 
@@ -37,6 +37,24 @@ def parse_json(text: str | bytes, *, nan_as_null: bool = False) -> Any:
     except UnicodeEncodeError:
         raise ValueError("it holds text that is not valid Unicode") from None
     return content
+
+
+def plain_json(value: Any) -> Any:
+    """A value as JSON has it: numbers of numpy as such, NaN and infinity as null, anything else as text.
+
+    >>> import numpy as np
+    >>> plain_json({1: (np.float32(0.5), float("nan"), Path("a"))})
+    {'1': [0.5, None, 'a']}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def check(content: Any, shape: Any, at: str = "it") -> None:
