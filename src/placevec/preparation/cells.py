@@ -140,11 +140,7 @@ def _prepared(out: Path, options: CellOptions, *, created: str, progress: Progre
         check_table(options.pois, options.category, options.group)
     is_new, draws = not (out / MANIFEST).exists(), _sources(options)
     if (_lays_out(options) and not draws) or (is_new and (options.places is not None or not draws)):
-        lay_out(
-            out, places=options.places, area=None if draws else options.area(), spacing_m=options.spacing,
-            zoom=None if draws else options.zoom, h3=options.h3, size_m=options.size_m, created=created,
-            progress=progress,
-        )  # fmt: skip
+        lay_out(out, options, draws=draws, created=created, progress=progress)
     dataset = maps.prepare(out, options, created=created, progress=progress) if draws else Dataset.open(out)
     has_points = options.pois is not None or has_pois(dataset)
     if not has_points and not options.has_images and not _lays_out(options):
@@ -152,11 +148,7 @@ def _prepared(out: Path, options: CellOptions, *, created: str, progress: Progre
             "nothing to add: give --pois TABLE, --aerial IMAGES, --aerial-tiles, or an extract with --osm"
         )
     if has_points:
-        dataset = add_pois(
-            dataset, table=options.pois, category=options.category, group=options.group, groups=options.poi_groups,
-            min_points=options.min_pois,
-            size_m=options.poi_size_m, created=created, progress=progress,
-        )  # fmt: skip
+        dataset = add_pois(dataset, options, created=created, progress=progress)
     return add_aerial(dataset, options, created=created, progress=progress) if options.has_images else dataset
 
 

@@ -6,6 +6,7 @@ Views are added to it afterwards: images, points of interest, a map.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,29 +22,19 @@ from placevec.preparation.existing_places import box_around
 from placevec.preparation.osm import MAX_PLACES, check_count
 from placevec.sources.tables.points import Points, read_points
 
+if TYPE_CHECKING:
+    from placevec.preparation.cells import CellOptions
+
 KIND = "cells"
 
 
-def lay_out(
-    out: Path,
-    *,
-    places: Path | None,
-    area: Area | None,
-    spacing_m: float | None,
-    zoom: int | None,
-    h3: int | None,
-    size_m: float | None,
-    created: str,
-    progress: Progress,
-) -> Dataset:
+def lay_out(out: Path, options: CellOptions, *, draws: bool, created: str, progress: Progress) -> Dataset:
     """A dataset of places without views; the existing one, if it was made from the same.
 
     Args:
         out: its directory.
-        places: table of points or polygons; instead of an area.
-        area: covered by a grid, by tiles or by H3 cells.
-        spacing_m, zoom, h3: distance of grid points in meters, zoom of the tiles, or resolution of H3 (0 to 15).
-        size_m: side of a place in meters; None: that of the mean area of polygons, or 200.
+        options: a table of points or polygons, or an area covered by a grid, by tiles or by H3 cells.
+        draws: whether a map is drawn afterwards, which the area and the zoom are of then.
         created: when, in ISO 8601.
         progress: where to report.
 
@@ -53,6 +44,8 @@ def lay_out(
         SourceError: the table has no places.
         AreaError: more cells than memory holds, or none.
     """
+    places, spacing_m, h3, size_m = options.places, options.spacing, options.h3, options.size_m
+    area, zoom = (None, None) if draws else (options.area(), options.zoom)
     ways = {"--spacing": spacing_m, "--zoom": zoom, "--h3": h3}
     given = [flag for flag, value in ways.items() if value is not None]
     if places is not None and (area is not None or given):

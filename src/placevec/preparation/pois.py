@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,48 +22,29 @@ from placevec.preparation.poi_groups import KEYS, TOPICS, regrouped
 from placevec.sources.tables.opened import open_table
 from placevec.sources.tables.points import read_points
 
+if TYPE_CHECKING:
+    from placevec.preparation.cells import CellOptions
+
 NAME = KIND = "pois"
 TABLE = "poi_table.parquet"
 """Points of a table; ``pois.parquet`` holds those of an extract."""
-MIN_POINTS = 5
 _CATEGORY_NAMES = ("category", "type", "class", "kind")
 
 
-def add_pois(
-    dataset: Dataset,
-    *,
-    table: str | Path | None,
-    category: str | None,
-    group: str | None,
-    groups: str = TOPICS,
-    min_points: int,
-    size_m: float | None,
-    created: str,
-    progress: Progress,
-) -> Dataset:
-    """The dataset with a ``pois`` view.
-
-    Args:
-        dataset: that gets it.
-        table: points of interest with coordinates and categories; None: those of the extract that its map was drawn from.
-        category, group: columns of the table: the category, and what it is part of, if anything.
-        groups: ``topics`` as they are, ``keys`` of OpenStreetMap, or a TOML file, see `preparation.poi_groups`.
-        min_points: a category needs as many points, otherwise they count as their group only.
-        size_m: side of the square around a place, meters; None: the polygon of a place that has one, else a square of
-            the size of the places.
-        created: when, in ISO 8601.
-        progress: where to report.
+def add_pois(dataset: Dataset, options: CellOptions, *, created: str, progress: Progress) -> Dataset:
+    """The dataset with a ``pois`` view: the points of a table, or those of the extract that its map was drawn from.
 
     Raises:
         UsageError: columns of no table.
         SourceError: a table without such columns, or without a point in the dataset's area.
         DatasetError: no extract and no table, or a view made otherwise.
     """
+    table, category, group, groups = options.pois, options.category, options.group, options.poi_groups
     if table is None and (category or group):
         raise UsageError("--category and --group are columns of a table: they need --pois")
-    side = float(size_m or dataset.footprint_m or DEFAULT_SIZE_M)
-    inputs = {"min_pois": min_points, "size_m": side, "category": category, "group": group}
-    within = size_m is None and _are_polygons(dataset)
+    side = float(options.poi_size_m or dataset.footprint_m or DEFAULT_SIZE_M)
+    inputs = {"min_pois": options.min_pois, "size_m": side, "category": category, "group": group}
+    within = options.poi_size_m is None and _are_polygons(dataset)
     if within:
         inputs["polygons"] = True
     if groups != TOPICS:
@@ -75,7 +57,7 @@ def add_pois(
             )
         content = atomic.sha256_of_file(dataset.path / POIS)
     else:
-        content = atomic.sha256_of_file(Path(table))
+        content = atomic.sha256_of_file(table)
     of = Made("table" if table is not None else "osm", {"content": content, **inputs})
     if is_made(dataset, NAME, of):
         return reused(dataset, {NAME: of}, progress)
@@ -84,17 +66,17 @@ def add_pois(
         if table is None:
             pois, files, file, sources = read_pois(dataset.path / POIS), list[str](), POIS, []
         else:
-            notes = _write_table(folder / TABLE, Path(table), category, group, dataset)
+            notes = _write_table(folder / TABLE, table, category, group, dataset)
             say_notes(notes, progress)
             pois, files, file = read_pois(folder / TABLE), [TABLE], TABLE
-            named = Path(table).name
-            sources = [{"kind": KIND, "name": named, "path": named, "sha256": content, "attribution": ""}]
+            name = table.name
+            sources = [{"kind": KIND, "name": name, "path": name, "sha256": content, "attribution": ""}]
         if groups != TOPICS:
             pois, notes = regrouped(pois, groups, of_osm=table is None)
             say_notes(notes, progress)
             pois, files, file = pois[pois["group"].notna().to_numpy()], [TABLE], TABLE
             _write_points(folder / TABLE, pois)
-        channels = categories_of(pois, min_points)
+        channels = categories_of(pois, options.min_pois)
         rules = None if table or groups not in (TOPICS, KEYS) else PoiTable.default().hash
         if rules and groups == KEYS:
             rules = atomic.sha256_of_json([rules, KEYS])
