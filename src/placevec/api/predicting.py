@@ -140,26 +140,11 @@ def predict(
     from placevec.geo.areas import area_of
     from placevec.inference.grid import WORLD
 
+    given = [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
     if labels is not None:
         unfit = (
-            classes,
-            points,
-            lon,
-            lat,
-            id,
-            types,
-            shares,
-            bbox,
-            land,
-            land_only,
-            show_points,
-            year,
-            date,
-            own_scales,
-        )
-        given = (
-            [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
-        )
+            classes, points, lon, lat, id, types, shares, bbox, land, land_only, show_points, year, date, own_scales,
+        )  # fmt: skip
         if len(given) != 1 or any(unfit):
             raise UsageError(
                 "labels are predicted by one run or table of vectors; with --labels, only --columns, --kind, "
@@ -180,13 +165,12 @@ def predict(
             classes, points, lon, lat, id, bbox, resolution, land, land_only, show_points, year, date,
             own_scales,
         )  # fmt: skip
-        return _typed(models, Path(out), dataset, tuple(types), view, title, shares, any(others), progress)
+        return _typed(given, Path(out), dataset, tuple(types), view, title, shares, any(others), progress)
     form = KINDS.get(Path(out).suffix.lower())
     if form is None:
         raise UsageError(
             f"--out must end in {', '.join(KINDS)}, which determines the format; got {Path(out).name!r}"
         )
-    given = [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
     _check(
         form, len(given), points=points, resolution=resolution, show_points=show_points, own_scales=own_scales
     )
@@ -234,11 +218,10 @@ def predict(
 
 
 def _typed(
-    models: Model | PathLike | Sequence[Model | PathLike], out: Path, dataset: Dataset | PathLike | None,
+    given: list[Model | PathLike], out: Path, dataset: Dataset | PathLike | None,
     types: tuple[str, ...], view: str | None, title: str | None, shares: Shares, others: bool, progress: Progress,
 ) -> TypedReport:  # fmt: skip
     """`predict` with types."""
-    given = [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
     if dataset is None or not types or len(given) != 1:
         raise UsageError(
             "types are predicted by one model for the places of one dataset: give a run, a dataset and --types"
