@@ -26,7 +26,6 @@ from placevec.options.choices import Metric, Storage
 _RESCORED = {"int8": (4, 64), "bits": (32, 512)}
 """Storage -> (candidates a result, and beside) that are compared in full."""
 _BLOCK = 8192  # rows decoded at once: 4 MB of float32 at 128 numbers
-_SMALL = 100  # rows for each candidate: of fewer, all are compared in full
 
 
 class CodesIndex(MeasuredIndex):

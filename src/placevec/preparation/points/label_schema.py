@@ -37,7 +37,6 @@ class Decided:
         classes: classes that are used, in order; empty for numbers.
         counts: (C, 3) int64 rows of each class in each split; (1, 3) for numbers.
         left_out: reason -> rows.
-        drop_unseen: rows of validation and test with a class that is not in the training set are left out.
         values_range: smallest and largest number.
     """
 
@@ -46,7 +45,6 @@ class Decided:
     classes: tuple[str, ...] = ()
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros((1, 3), np.int64))
     left_out: Counter[str] = field(default_factory=Counter)
-    drop_unseen: bool = False
     values_range: tuple[float, float] | None = None
 
 
@@ -221,7 +219,6 @@ def _check_seen(decided: Decided, column: str, plan: SplitPlan, refuse: bool) ->
             f"{names[0][:60]!r}: no model can learn these classes; use --leave-out-unseen to leave these rows out"
         )
     decided.left_out[UNSEEN] += rows
-    decided.drop_unseen = True
     decided.classes = tuple(name for name, gone in zip(decided.classes, unseen, strict=True) if not gone)
     decided.counts = decided.counts[~unseen]
     if not decided.classes:

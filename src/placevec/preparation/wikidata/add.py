@@ -39,11 +39,6 @@ _MIN_SEARCHED = 3
 """Characters of a name that is searched; shorter ones are numbers and letters of buildings."""
 
 
-def has_wikidata(dataset: Dataset) -> bool:
-    """Whether its entities have what Wikidata says of them."""
-    return PART in dataset.manifest.get("provenance", {})
-
-
 def add_wikidata(dataset: Dataset, options: WikidataOptions, *, created: str, progress: Progress) -> Dataset:
     """The dataset with names, descriptions and types of its entities' items.
 

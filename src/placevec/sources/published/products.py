@@ -49,7 +49,6 @@ MAJOR_TOM = Product(
     "Major TOM (arXiv 2412.05600); contains modified Copernicus Sentinel data",
 )  # fmt: skip
 CITYREP = Product("cityrep", "CityRep baseline", "CC-BY-4.0", "CityRep (arXiv 2605.26036)")
-PRODUCTS = (ALPHAEARTH, TESSERA, CLAY, EARTH_INDEX, MAJOR_TOM, CITYREP)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from typing import Any
 from placevec.sources.osm.entities.names import MAX_NAME, cleaned
 
 INSTANCE_OF, COORDINATES = "P31", "P625"
-MAX_QID = 10**12
 MAX_TERMS = 2_000
 """Labels, descriptions or aliases of an item that are read; there are some 400 languages."""
 MAX_TYPES = 32
