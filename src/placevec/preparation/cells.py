@@ -3,102 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from placevec.errors import UsageError
-from placevec.options import option
-from placevec.preparation.chips.aerial_options import AerialOptions
-from placevec.preparation.options import MapOptions
+from placevec.preparation.cell_options import CellOptions
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
     from placevec.io.progress import Progress
-
-_POIS = "Points of interest"
-
-
-@dataclass(frozen=True)
-class CellOptions(MapOptions, AerialOptions):
-    """Cells with a map, points of interest and aerial images.
-
-    Raises:
-        UsageError: options that do not go together.
-    """
-
-    GROUP: ClassVar[str] = "Map"
-
-    pois: Path | None = option(
-        None, "Table of points of interest with coordinates (default: the points of the extract)", group=_POIS
-    )
-    category: str | None = option(
-        None, "Column of --pois with categories (default: category, type, class or kind)", group=_POIS
-    )
-    group: str | None = option(None, "Column of --pois with the groups of categories", group=_POIS)
-    poi_groups: str = option(
-        "topics",
-        "Groups of categories (topics: food, shops, ..., or the groups of --group; keys: OpenStreetMap keys such as "
-        "amenity and shop; or a TOML file with a list of categories for each group)",
-        group=_POIS,
-    )
-    min_pois: int = option(
-        5,
-        "Minimum number of points per category; rarer categories are replaced by their group",
-        group=_POIS,
-        min=1,
-    )
-    poi_size_m: float | None = option(
-        None,
-        "Side of the square around a place within which points are counted, meters (default: the place's polygon, or "
-        "else its size)",
-        group=_POIS,
-        above=0,
-    )
-
-    size_m: float | None = option(
-        None,
-        "Side of a place, meters (default: for polygons and H3 cells, the side of a square with their mean area; for "
-        "--spacing without a map, the spacing; otherwise 200)",
-        group="Places",
-        above=0,
-    )
-    chip_folder: Path | None = option(
-        None,
-        "Folder in the layout of the original MMGR, whose cells have no coordinates: NAME_img/ID.png or .jpg, "
-        "NAME_emb/ID.tensor,"
-        " NAME_edge/ID.tensor",
-        group=AerialOptions.GROUP,
-    )
-    h3: int | None = option(
-        None,
-        "Resolution of the H3 cells of the area, which become the places of a new dataset without a map",
-        group="Places",
-        min=0,
-        max=15,
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.chip_folder is not None and (
-            _sources(self) or _lays_out(self) or self.has_images or self.pois is not None
-        ):
-            raise UsageError("--chip-folder has its own cells, images and points: do not give others")
-        if self.h3 is not None and _sources(self):
-            raise UsageError(
-                "--h3 creates cells without a map: prepare them first, then add a map with the same --out"
-            )
-
-
-def _sources(options: CellOptions) -> bool:
-    """Whether there is something to draw or to read a map from."""
-    named = (options.osm, options.osm_name, options.tiles, options.server_ip, options.tile_folder)
-    return any(source is not None for source in named) or bool(options.mbtiles)
-
-
-def _lays_out(options: CellOptions) -> bool:
-    """Whether an option says what the cells are."""
-    return any(one is not None for one in (options.places, options.spacing, options.h3, options.area()))
 
 
 def prepare(out: Path, options: CellOptions, *, created: str, progress: Progress) -> Dataset:
@@ -138,12 +51,12 @@ def _prepared(out: Path, options: CellOptions, *, created: str, progress: Progre
         )
     if options.pois is not None:
         check_table(options.pois, options.category, options.group)
-    is_new, draws = not (out / MANIFEST).exists(), _sources(options)
-    if (_lays_out(options) and not draws) or (is_new and (options.places is not None or not draws)):
-        lay_out(out, options, draws=draws, created=created, progress=progress)
+    is_new, draws = not (out / MANIFEST).exists(), options.draws
+    if (options.lays_out and not draws) or (is_new and (options.places is not None or not draws)):
+        lay_out(out, options, created=created, progress=progress)
     dataset = maps.prepare(out, options, created=created, progress=progress) if draws else Dataset.open(out)
     has_points = options.pois is not None or has_pois(dataset)
-    if not has_points and not options.has_images and not _lays_out(options):
+    if not has_points and not options.has_images and not options.lays_out:
         raise UsageError(
             "nothing to add: give --pois TABLE, --aerial IMAGES, --aerial-tiles, or an extract with --osm"
         )

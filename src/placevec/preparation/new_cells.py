@@ -6,7 +6,6 @@ Views are added to it afterwards: images, points of interest, a map.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,23 +17,21 @@ from placevec.errors import AreaError, MissingExtraError, UsageError
 from placevec.geo import Area, metric_grid, tiles_of_area
 from placevec.io import atomic
 from placevec.io.progress import Progress, say_notes
+from placevec.preparation.cell_options import CellOptions
 from placevec.preparation.existing_places import box_around
 from placevec.preparation.osm import MAX_PLACES, check_count
 from placevec.sources.tables.points import Points, read_points
 
-if TYPE_CHECKING:
-    from placevec.preparation.cells import CellOptions
-
 KIND = "cells"
 
 
-def lay_out(out: Path, options: CellOptions, *, draws: bool, created: str, progress: Progress) -> Dataset:
+def lay_out(out: Path, options: CellOptions, *, created: str, progress: Progress) -> Dataset:
     """A dataset of places without views; the existing one, if it was made from the same.
 
     Args:
         out: its directory.
-        options: a table of points or polygons, or an area covered by a grid, by tiles or by H3 cells.
-        draws: whether a map is drawn afterwards, which the area and the zoom are of then.
+        options: a table of points or polygons, or an area covered by a grid, by tiles or by H3 cells; area and zoom are
+            those of the map, if one is drawn afterwards.
         created: when, in ISO 8601.
         progress: where to report.
 
@@ -45,7 +42,7 @@ def lay_out(out: Path, options: CellOptions, *, draws: bool, created: str, progr
         AreaError: more cells than memory holds, or none.
     """
     places, spacing_m, h3, size_m = options.places, options.spacing, options.h3, options.size_m
-    area, zoom = (None, None) if draws else (options.area(), options.zoom)
+    area, zoom = (None, None) if options.draws else (options.area(), options.zoom)
     ways = {"--spacing": spacing_m, "--zoom": zoom, "--h3": h3}
     given = [flag for flag, value in ways.items() if value is not None]
     if places is not None and (area is not None or given):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from placevec.core import ViewSpec
-from placevec.datasets.additions import MAP_PART, Joining, Made, add, is_made, reused
+from placevec.datasets.additions import MAP_PART, Joining, Made, add
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.places import DEFAULT_SIZE_M
 from placevec.datasets.views.poi_sets import VALUES, WITHIN_POLYGONS
@@ -19,11 +18,9 @@ from placevec.io import atomic
 from placevec.io.progress import Progress, say_notes
 from placevec.preparation.existing_places import POIS
 from placevec.preparation.poi_groups import KEYS, TOPICS, regrouped
+from placevec.preparation.poi_options import PoiOptions
 from placevec.sources.tables.opened import open_table
 from placevec.sources.tables.points import read_points
-
-if TYPE_CHECKING:
-    from placevec.preparation.cells import CellOptions
 
 NAME = KIND = "pois"
 TABLE = "poi_table.parquet"
@@ -31,7 +28,7 @@ TABLE = "poi_table.parquet"
 _CATEGORY_NAMES = ("category", "type", "class", "kind")
 
 
-def add_pois(dataset: Dataset, options: CellOptions, *, created: str, progress: Progress) -> Dataset:
+def add_pois(dataset: Dataset, options: PoiOptions, *, created: str, progress: Progress) -> Dataset:
     """The dataset with a ``pois`` view: the points of a table, or those of the extract that its map was drawn from.
 
     Raises:
@@ -59,8 +56,6 @@ def add_pois(dataset: Dataset, options: CellOptions, *, created: str, progress: 
     else:
         content = atomic.sha256_of_file(table)
     of = Made("table" if table is not None else "osm", {"content": content, **inputs})
-    if is_made(dataset, NAME, of):
-        return reused(dataset, {NAME: of}, progress)
 
     def write(folder: Path) -> Joining:
         if table is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from placevec.preparation.cells import CellOptions
+from placevec.preparation.cell_options import CellOptions
 from placevec.recipes.base import Preset, RecipeEntry
 from placevec.recipes.poi2vec.config import Poi2VecConfig
 
