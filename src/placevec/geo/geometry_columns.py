@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from placevec.errors import SourceError
 from placevec.geo.antimeridian import Objects, points_within
 from placevec.geo.coordinates import Floats
+from placevec.geo.geoparquet import plain_points
 from placevec.geo.parquet_footer import Footer
 from placevec.geo.systems import transformer
 from placevec.io.json_documents import NONE, check, parse_json
@@ -39,7 +40,6 @@ _WKT = re.compile(
 )
 _HEX = re.compile(r"\s*0[01][0-9A-Fa-f]{16,}\s*")
 _SRID = r"^\s*SRID=(\d+);"
-_POINT = np.dtype([("order", "u1"), ("kind", "<u4"), ("x", "<f8"), ("y", "<f8")])
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def points_of(cells: pa.Array, about: GeometryColumn, what: object, first: int =
     """(N, 2) a point in each geometry of a column, in its own system; NaN where there is none; raises as `shapes_of`."""
     if about.encoding == "point":
         return _coordinates(cells)
-    points = _plain_points(cells) if about.encoding == "wkb" else None
+    points = plain_points(cells) if about.encoding == "wkb" else None
     if points is not None:
         return points
     shapes = shapes_of(cells, about, what, first)
@@ -249,25 +249,6 @@ def _points_on(shapes: Objects) -> Floats:
     inside = np.asarray(shapely.point_on_surface(shapes), object)
     inside[shapely.is_empty(inside)] = None
     return np.stack([shapely.get_x(inside), shapely.get_y(inside)], axis=1)
-
-
-def _plain_points(cells: pa.Array) -> Floats | None:
-    """(N, 2) of WKB that is little-endian points of two coordinates throughout; None of any other."""
-    if len(cells) == 0 or not pa.types.is_binary(cells.type):
-        return None
-    lengths = pc.binary_length(cells)
-    found = pc.min_max(lengths)
-    if found["min"].as_py() != _POINT.itemsize or found["max"].as_py() != _POINT.itemsize:
-        return None
-    held = cells.drop_null()
-    (start,) = np.frombuffer(held.buffers()[1], np.int32, 1, 4 * held.offset)
-    raw = np.frombuffer(held.buffers()[2], _POINT, len(held), int(start))
-    if not ((raw["order"] == 1) & (raw["kind"] == 1)).all():
-        return None
-    points = np.full((len(cells), 2), np.nan)
-    known = np.asarray(cells.is_valid())
-    points[known, 0], points[known, 1] = raw["x"], raw["y"]
-    return points
 
 
 def _coordinates(cells: pa.Array) -> Floats:

@@ -199,22 +199,36 @@ def are_points_at(table: pa.Table, lonlat: Floats) -> bool:
     """
     if _GEOMETRY not in table.column_names or pa.types.is_null(table[_GEOMETRY].type):
         return True
-    column = table[_GEOMETRY]
-    if not pa.types.is_binary(column.type):
-        return False
     start = 0
-    for chunk in column.chunks:
-        valid = chunk.is_valid().to_numpy(zero_copy_only=False)
-        wkb = chunk.drop_null()
-        expected = lonlat[start : start + len(chunk)][valid]
+    for chunk in table[_GEOMETRY].chunks:
+        expected = lonlat[start : start + len(chunk)]
         start += len(chunk)
-        if len(wkb) == 0:
+        if chunk.null_count == len(chunk):
             continue
-        offsets = np.frombuffer(wkb.buffers()[1], np.int32)[wkb.offset : wkb.offset + len(wkb) + 1]
-        if not (np.diff(offsets) == _WKB_POINT.itemsize).all():
-            return False
-        points = np.frombuffer(wkb.buffers()[2], _WKB_POINT, len(wkb), int(offsets[0]))
-        same = (points["lon"] == expected[:, 0]) & (points["lat"] == expected[:, 1])
-        if not (same & (points["order"] == 1) & (points["kind"] == 1)).all():
+        found, known = plain_points(chunk), np.asarray(chunk.is_valid())
+        if found is None or not (found[known] == expected[known]).all():
             return False
     return True
+
+
+def plain_points(cells: pa.Array) -> Floats | None:
+    """(N, 2) coordinates of WKB that is little-endian points of two numbers throughout, NaN where there is none; None
+    of any other.
+
+    >>> plain_points(wkb_points(np.array([24.9]), np.array([60.2]))).tolist()
+    [[24.9, 60.2]]
+    """
+    if len(cells) == 0 or not pa.types.is_binary(cells.type):
+        return None
+    lengths = pc.min_max(pc.binary_length(cells))
+    if lengths["min"].as_py() != _WKB_POINT.itemsize or lengths["max"].as_py() != _WKB_POINT.itemsize:
+        return None
+    held = cells.drop_null()
+    (start,) = np.frombuffer(held.buffers()[1], np.int32, 1, 4 * held.offset)
+    raw = np.frombuffer(held.buffers()[2], _WKB_POINT, len(held), int(start))
+    if not ((raw["order"] == 1) & (raw["kind"] == 1)).all():
+        return None
+    points = np.full((len(cells), 2), np.nan)
+    known = np.asarray(cells.is_valid())
+    points[known, 0], points[known, 1] = raw["lon"], raw["lat"]
+    return points
