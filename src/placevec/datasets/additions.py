@@ -227,7 +227,8 @@ def add(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """Add a missing part to a dataset. If killed, the same command continues.
+    """Add a part to a dataset, or reuse the one that was made from the same inputs. If killed, the same command
+    continues.
 
     Args:
         dataset: the existing dataset.
@@ -240,8 +241,11 @@ def add(
 
     Raises:
         InputError, DatasetError: errors of ``write``; the unfinished part is removed.
+        DatasetError: the part was made from other inputs.
         OutputError: another process is writing to the dataset.
     """
+    if is_made(dataset, part, of):
+        return reused(dataset, {part: of}, progress)
     with locked(dataset.path, progress=progress):
         addition = Addition(dataset, part, of, progress)
         try:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from placevec.core import ViewSpec
-from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
+from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, reused
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.layout import WORK, source_entry
 from placevec.datasets.places import DEFAULT_SIZE_M, Places
@@ -81,8 +81,6 @@ def prepare(
     )  # fmt: skip
     parts = {MAP_PART: drawing.made()}
     if there is not None and given_by_dataset:
-        if is_made(there, MAP_PART, parts[MAP_PART]):
-            return reused(there, parts, progress)
         return _added(there, drawing, created, progress)
     of_places = {
         "extract": drawing.sha256,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.datasets.additions import Joining, Made, add, is_made, reused
+from placevec.datasets.additions import Joining, Made, add
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.layout import source_entry
 from placevec.datasets.places import DEFAULT_SIZE_M
@@ -53,8 +53,6 @@ def add_aerial(dataset: Dataset, options: AerialOptions, *, created: str, progre
         source = open_imagery(options.aerial_tiles, options.aerial_zoom, progress)
         inputs |= {"aerial_tiles": source.fingerprint, "aerial_zoom": options.aerial_zoom}
     of = Made(KIND, {**inputs, "method": _METHOD})
-    if is_made(dataset, NAME, of):
-        return reused(dataset, {NAME: of}, progress)
     job = _Work(dataset, options, of, source, progress)
     return add(dataset, NAME, of, job.write, created=created, progress=progress)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.datasets.additions import Joining, Made, add, is_made, reused
+from placevec.datasets.additions import Joining, Made, add
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.layout import source_entry
 from placevec.errors import MissingExtraError, SourceError
@@ -66,8 +66,6 @@ def prepare(dataset: Dataset, options: SatelliteOptions, *, created: str, progre
     if options.cloud_model == clouds.MODEL and not clouds.has_model():
         raise MissingExtraError(f"the cloud model {clouds.MODEL}", "clouds")
     of = _made(options)
-    if is_made(dataset, NAME, of):
-        return reused(dataset, {NAME: of}, progress)
     job = _Work(dataset, options, of, progress)
     return add(dataset, NAME, of, job.write, created=created, progress=progress)
 

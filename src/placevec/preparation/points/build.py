@@ -17,7 +17,6 @@ from placevec.datasets.additions import (
     Joining,
     Made,
     add,
-    is_made,
     made,
     reused,
 )
@@ -174,8 +173,6 @@ def _with_labels(
             f"Nothing to add: {points.source.path} has places of {dataset.path} but no labels; set --label COLUMN"
         )
         return dataset
-    if is_made(dataset, LABELS_PART, made_of):
-        return reused(dataset, {LABELS_PART: made_of}, progress)
 
     def write(folder: Path) -> Joining:
         rows = JoinedRows(points.source, dataset)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from placevec.core import ViewSpec
-from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
+from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, reused
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.layout import WORK, source_entry
 from placevec.datasets.places import Places
@@ -89,8 +89,6 @@ def prepare(out: Path, *, area: Area | None, wanted: MapOptions, created: str, p
     path = Path(wanted.tile_folder or wanted.mbtiles[0]).name
     storing = _Storing(tiles, reading, area, path, wanted.workers or 1)
     if there is not None and given_by_dataset:
-        if is_made(there, MAP_PART, parts[MAP_PART]):
-            return reused(there, parts, progress)
         return _added(there, parts[MAP_PART], storing, created, progress)
     of_places = {
         **of_map,

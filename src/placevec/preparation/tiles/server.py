@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from placevec.core import ViewSpec
-from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
+from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, reused
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.layout import WORK, source_entry
 from placevec.datasets.places import DEFAULT_SIZE_M, Places
@@ -100,8 +100,6 @@ def prepare(
     }
     parts = {MAP_PART: Made(KIND, of_map)}
     if there is not None and given_by_dataset:
-        if is_made(there, MAP_PART, parts[MAP_PART]):
-            return reused(there, parts, progress)
         return _added(there, parts[MAP_PART], template, area, zoom, wanted, created, progress)
     # the tiles depend on the places
     parts = {MAP_PART: Made(KIND, of_places), PLACES_PART: Made(KIND, of_places)}
