@@ -11,6 +11,7 @@ from torch import nn
 from placevec import encoders
 from placevec.core import Fuse
 from placevec.datasets.views.registry import reader_of
+from placevec.encoders.locations.fields import RasterField
 from placevec.io.progress import printable
 from placevec.models.heads import Head
 from placevec.models.reading import Reading
@@ -57,6 +58,7 @@ def model_card(
             if fuse is not None
             else []
         ),
+        *(line for module in modules.values() for line in _about_rasters(module)),
         f"Trained on {_text(training.get('dataset', 'an unnamed dataset'))} "
         f"(dataset hash `{str(training.get('dataset_hash', ''))[:16]}`, {training.get('places', '?')} places).",
         *([f"Layers left out of the input: {_text(', '.join(dropped)) or 'none'}."] if channels else []),
@@ -85,6 +87,12 @@ def _called(module: nn.Module) -> str:
     """The name of an encoder; for location encoders also their kind."""
     own = getattr(module, "encoder", None)
     return encoders.name_of(module) + (f" {own}" if isinstance(own, str) else "")
+
+
+def _about_rasters(module: nn.Module) -> list[str]:
+    """The rasters that a location encoder holds, a line each."""
+    sources = [field.source for field in getattr(module, "rasters", ()) if isinstance(field, RasterField)]
+    return [f"Holds and reads a raster: {_text(str(source))}." for source in sources if source is not None]
 
 
 def _about_head(head: Head) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.interpolate import RegularGridInterpolator
 from placevec import api
 from placevec.datasets.dataset import Dataset
 from placevec.encoders.locations.fields import RasterField
-from placevec.errors import PlacevecError
+from placevec.errors import ModelError, PlacevecError
 from placevec.models.model import Model
 from placevec.recipes.sphere2vec.rasters import fields_from
 from tests.preparation.points.tables import write_points
@@ -48,6 +49,8 @@ def raster(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path, "w", transform=from_origin(WEST, NORTH, STEP, STEP), nodata=-9999.0, **profile
     ) as file:
         file.write(CELLS)
+        file.set_band_description(1, "elevation")
+        file.set_band_unit(1, "m")
     return path
 
 
@@ -106,9 +109,24 @@ def test_it_predicts_what_only_the_raster_tells_and_needs_no_file(
     moved = tmp_path / "moved"
     (tmp_path / "with").rename(moved)
     again = Model.load(moved)
+    source = again.modules["location"].rasters[0].source
+    assert (source.name, source.channels, source.units) == ("noise.tif", ("elevation", "band 2"), ("m", ""))
+    assert source.sha256 == hashlib.sha256(raster.read_bytes()).hexdigest()
+    said = f"noise.tif (elevation in m, band 2), SHA-256 {source.sha256[:16]}"
+    assert said in (moved / "MODEL_CARD.md").read_text()
+    assert said in again.modules["location"].describe()
     assert np.isfinite(again.predict_lonlat(points(5))).all()
     bare = again.untrained(1).modules["location"].rasters[0]
     torch.testing.assert_close(bare.values, again.modules["location"].rasters[0].values, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [{}, "noise.tif", {"name": "a", "sha256": "b", "channels": ["one"], "units": ["m"]}, {"name": 1}],
+)
+def test_a_source_of_other_bands_is_refused(source: object) -> None:
+    with pytest.raises(ModelError, match="2 channels and units"):
+        RasterField(2, 1, 1, 0.0, 0.0, 1.0, 1.0, source=source)  # type: ignore[arg-type]
 
 
 def test_rasters_that_do_not_cover_the_points_are_refused_or_said(raster: Path, tmp_path: Path) -> None:

@@ -200,9 +200,8 @@ class LocationEncoder(nn.Module):
             f"continuous at the antimeridian: {_yes(source.antimeridian)}, at the poles: {_yes(source.poles)}",
         ]
         for field in self._fields:
-            lines.append(
-                f"raster: {field.dim - 1} bands, cells of {field.step_lon:.3g} x {field.step_lat:.3g} degrees"
-            )
+            read = f"{field.dim - 1} bands" if field.source is None else str(field.source)
+            lines.append(f"raster: {read}, cells of {field.step_lon:.3g} x {field.step_lat:.3g} degrees")
         return "\n".join(
             [*lines, *self.time.describe(), *(f"{name}: {km:.4g} km" for name, km in source.scales_km())]
         )

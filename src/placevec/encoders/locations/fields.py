@@ -8,6 +8,7 @@ missing. Values are standardized, missing ones are 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,55 @@ MAX_CELLS = 16_000_000
 """Cells of a raster, times its bands: 64 MB."""
 
 
+@dataclass(frozen=True)
+class RasterSource:
+    """The file that a raster was read from, so that a model says which one it holds.
+
+    Attributes:
+        name: name of the file, without its folder.
+        sha256: hexadecimal SHA-256 of its bytes.
+        channels: the file's description of each band, or ``band 1`` and so on.
+        units: the file's unit of each band, empty where it has none.
+
+    >>> print(RasterSource("srtm.tif", "ab" * 32, ("elevation", "band 2"), ("m", "")))
+    srtm.tif (elevation in m, band 2), SHA-256 abababababababab
+    """
+
+    name: str
+    sha256: str
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+
+    def __str__(self) -> str:
+        bands = (
+            f"{name} in {unit}" if unit else name
+            for name, unit in zip(self.channels, self.units, strict=True)
+        )
+        return f"{self.name} ({', '.join(bands)}), SHA-256 {self.sha256[:16]}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**self.__dict__, "channels": list(self.channels), "units": list(self.units)}
+
+    @classmethod
+    def of(cls, described: Any, bands: int) -> RasterSource:
+        """From a configuration; ModelError unless it describes ``bands`` bands."""
+        texts, lists = ("name", "sha256"), ("channels", "units")
+        if (
+            not isinstance(described, Mapping)
+            or described.keys() != {*texts, *lists}
+            or any(not isinstance(described[one], str) for one in texts)
+            or any(
+                not isinstance(described[one], list | tuple) or len(described[one]) != bands for one in lists
+            )
+            or any(not isinstance(text, str) for one in lists for text in described[one])
+        ):
+            raise ModelError(
+                f"the source of a raster must have a name, a SHA-256 and {bands} channels and units"
+            )
+        return cls(described["name"], described["sha256"], (*described["channels"],), (*described["units"],))
+
+
 class RasterField(nn.Module):
     """A raster on a grid of degrees.
 
@@ -28,6 +78,7 @@ class RasterField(nn.Module):
         height, width: rows, from the north, and columns.
         west, north: outer corner, degrees.
         step_lon, step_lat: size of a cell in degrees.
+        source: the fields of a `RasterSource`, the file it was read from; None in models written before it was kept.
 
     Attributes:
         values: (bands, height, width) standardized numbers; NaN where there are none.
@@ -41,8 +92,9 @@ class RasterField(nn.Module):
     values: Tensor
 
     def __init__(
-        self, bands: int, height: int, width: int, west: float, north: float, step_lon: float, step_lat: float
-    ) -> None:
+        self, bands: int, height: int, width: int, west: float, north: float, step_lon: float, step_lat: float,
+        source: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         for name, value in (("bands", bands), ("height", height), ("width", width)):
             whole(name, value, 1, MAX_CELLS)
@@ -51,6 +103,7 @@ class RasterField(nn.Module):
                 f"a raster of {bands} x {height} x {width} cells is too large: a model holds at most {MAX_CELLS:,}"
             )
         self.west, self.north, self.step_lon, self.step_lat = west, north, step_lon, step_lat
+        self.source = None if source is None else RasterSource.of(source, bands)
         self.dim = bands + 1
         self.register_buffer("values", torch.full((bands, height, width), float("nan")))
 
@@ -60,6 +113,7 @@ class RasterField(nn.Module):
         return {
             "bands": bands, "height": height, "width": width, "west": self.west, "north": self.north,
             "step_lon": self.step_lon, "step_lat": self.step_lat,
+            **({} if self.source is None else {"source": self.source.as_dict()}),
         }  # fmt: skip
 
     def forward(self, lon: Tensor, lat: Tensor) -> Tensor:

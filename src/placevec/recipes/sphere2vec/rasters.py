@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from placevec.encoders.locations.fields import MAX_CELLS, RasterField
+from placevec.encoders.locations.fields import MAX_CELLS, RasterField, RasterSource
 from placevec.errors import InputError
 from placevec.geo import Floats
+from placevec.io.atomic import sha256_of_file
 
 MIN_COVERED = 0.5
 """Share of the training points that a raster must cover."""
@@ -61,6 +62,8 @@ def _read(path: Path) -> RasterField:
                 raise InputError(
                     f"{path} has no CRS, so its location is unknown: assign one, for example in QGIS"
                 )
+            bands = tuple(name or f"band {number}" for number, name in enumerate(file.descriptions, 1))
+            units = tuple(unit or "" for unit in file.units)
             with WarpedVRT(file, crs="EPSG:4326", resampling=Resampling.bilinear) as on:
                 coarser = max(1.0, math.sqrt(on.count * on.width * on.height / MAX_CELLS))
                 shape = (max(1, int(on.height / coarser)), max(1, int(on.width / coarser)))
@@ -72,6 +75,7 @@ def _read(path: Path) -> RasterField:
     if not np.isfinite(values).any():
         raise InputError(f"{path} has no values")
     step_lon, step_lat = (bounds.right - bounds.left) / shape[1], (bounds.top - bounds.bottom) / shape[0]
-    field = RasterField(len(values), *shape, bounds.left, bounds.top, step_lon, step_lat)
+    source = RasterSource(path.name, sha256_of_file(path), bands, units)
+    field = RasterField(len(values), *shape, bounds.left, bounds.top, step_lon, step_lat, source.as_dict())
     field.values = torch.from_numpy(np.where(np.isfinite(values), values, np.nan))
     return field
