@@ -24,7 +24,7 @@ class Statistics:
         facts: name -> value, as text.
         explained: share of variance of each principal component, largest first.
         lengths: lengths of the vectors of the sample.
-        clusters: one row a cluster: number, name, places, medoid.
+        clusters: one row a cluster: number, places, name, medoid.
         layers: layer -> mean share of what the model reads, or empty.
         density: number of layers covering a point on average, of each drawn place, or empty.
     """
@@ -84,8 +84,8 @@ def _clusters(project: Project, label: NDArray[np.int64]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "cluster": numbers,
-            "name": [printable(one) for one in names],
             "places": places,
+            "name": [printable(one) for one in names],
             "medoid": [str(one) for one in drawn.place_id[drawn.medoid]],
         }
     )

@@ -246,7 +246,11 @@ def _compare(
     if shares is not None:
         names, held = shares
         st.bar_chart(
-            pd.DataFrame({"query": held[0], "result": held[1]}, index=list(names)), stack=False, height=260
+            pd.DataFrame({"query": held[0], "result": held[1]}, index=list(names)),
+            stack=False,
+            horizontal=True,
+            height=100 + 36 * len(names),
+            x_label="share",
         )
 
 

@@ -30,13 +30,15 @@ def show(project: Project) -> None:
     with st.sidebar:
         chosen = list(last.selected) or ([last.focus] if last.focus else [])
         st.caption(f"{len(chosen):,} selected on the page: click a place, or draw a box or lasso")
-        first, second = st.columns(2)
-        first.button(
-            "More like these", on_click=_add, args=("more", chosen), disabled=not chosen, key="add_more"
-        )
-        second.button(
-            "Less like these", on_click=_add, args=("less", chosen), disabled=not chosen, key="add_less"
-        )
+        for name, key in (("More like these", "more"), ("Less like these", "less")):
+            st.button(
+                name,
+                on_click=_add,
+                args=(key, chosen),
+                disabled=not chosen,
+                key=f"add_{key}",
+                width="stretch",
+            )
         for key, title in (("more", "More like"), ("less", "Less like")):
             st.text_input(
                 f"{title}: name or place ID", key=f"{key}_text", on_change=_add_text, args=(project, key)
