@@ -79,21 +79,27 @@ def test_labels_of_other_places_stay_in_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small_probes")
 def test_labels_are_kept_and_evaluated(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    """Labeled in the app, read by a second app, and given to ``evaluate``: the table is complete and its task has a row.
+    """Labeled in the app, read by a second app, and given to ``evaluate``, whose report compares vectors and baselines.
 
-    Oracle: the labels themselves; evaluate counts as many places as were labeled.
+    Oracle: the labels themselves, which say where buildings cover more than at most places; the layers of the map.
     """
     labels = labels_of(project)
-    east = np.asarray(project.table.lonlat)[:, 0] > np.median(np.asarray(project.table.lonlat)[:, 0])
-    places = project.table.place_id[::3]
-    for name, side in (("east", True), ("west", False)):
-        labels.give([str(one) for one, here in zip(places, east[::3], strict=True) if here == side], name)
+    shares = project.shares_at(np.arange(len(project.table)))
+    assert shares is not None
+    cover = shares[1][:, shares[0].index("buildings")]
+    built, places = (cover > np.median(cover))[::3], project.table.place_id[::3]
+    for name, side in (("built", True), ("open", False)):
+        labels.give([str(one) for one, here in zip(places, built, strict=True) if here == side], name)
     labels.give([str(places[0])], None)
     assert len(labels.of) == len(places) - 1
     assert labels.problem == ""
     assert Labels.open(labels.path, list(project.row_of)).of == labels.of
     at = [project.row_of[one] for one in labels.of]
     prediction = learn(project.table.vectors, at, list(labels.of.values()), project.table.lonlat)
+    assert prediction.accuracy > prediction.chance
+    assert (
+        prediction.code == [name == "open" for name in np.where(cover > np.median(cover), "b", "open")]
+    ).mean() > 0.8
     assert [one.key for one in colorings(project, labels, prediction)] == ["predicted", "certainty", "label"]
     code = main(
         [
@@ -110,7 +116,13 @@ def test_labels_are_kept_and_evaluated(project: Project, capsys: pytest.CaptureF
     )
     printed = capsys.readouterr()
     assert code == 0, printed.err
-    assert str(len(labels.of)) in json.dumps(json.loads(printed.out))
+    task = next(one for one in json.loads(printed.out)["tasks"] if one["task"] == "label")
+    names = list(labels.of.values())
+    assert task["classes"] == {name: names.count(name) for name in ("built", "open")}
+    reached = {row["name"]: row["scores"]["macro-F1"]["value"] for row in task["rows"]}
+    assert {"chance", "vectors", "coordinates", "coverage fractions", "untrained encoder"} <= set(reached)
+    assert reached["vectors"] > reached["chance"]
+    assert task["verdict"]
     labels.give(list(labels.of), None)
 
 

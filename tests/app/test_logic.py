@@ -21,15 +21,17 @@ from placevec.app.elements import csv_of
 from placevec.app.pictures import layers_of, pictures_of
 from placevec.app.project import Project, open_project
 from placevec.app.screens.gallery import ORDERS, ordered
-from placevec.app.searching import Query, compared, exported, find, row_asked
+from placevec.app.searching import Query, compared, exported, find, prepare, row_asked
 from placevec.app.sets import above, scores
-from placevec.app.space import page_folder, read_selection, results_content, space_content
+from placevec.app.space import page_folder, read_selection, results_content, space_content, told_of_results
 from placevec.app.statistics import measure
 from placevec.app.texts import plain
 from placevec.app.uploads import vector_of_upload
 from placevec.core import Look
 from placevec.datasets.views.registry import reader_of
 from placevec.embeddings import Embeddings, Provenance
+from placevec.embeddings.clustering import cluster
+from placevec.embeddings.search.stored import open_index
 from placevec.errors import EmbeddingsError, InputError, PlacevecError, SourceError, UsageError
 from placevec.explorer.precomputed import projection
 from placevec.explorer.reductions import reduce_vectors
@@ -147,6 +149,7 @@ def test_uploads_that_do_not_fit_are_refused(project: Project, name: str, conten
     with pytest.raises(InputError) as caught:
         vector_of_upload(project, name, content)
     assert "/tmp" not in str(caught.value)
+    assert name == "a.svg" or "passwd" in name or name in str(caught.value)  # of the user, not of a copy
     assert "object at" not in str(caught.value)
 
 
@@ -210,6 +213,54 @@ def test_results_beyond_the_sample_go_to_the_page(project: Project) -> None:
     sent = np.frombuffer(base64.b64decode(content["beyond"]["components"]), np.float32).reshape(-1, 3)
     for axis in range(3):
         assert abs(np.corrcoef(sent[:, axis], expected[:, axis])[0, 1]) > 0.9999
+
+
+def test_more_results_than_are_drawn_are_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue: of results beyond 5,000 nothing was drawn, and nothing said so. Oracle: numpy's order of the ranks."""
+    monkeypatch.setattr("placevec.app.space.MAX_DRAWN", 20)
+    place = str(project.table.place_id[0])
+    found = find(project, Query({"place": place}), k=200, apart=False)
+    ids = results_content(project, place, found, "distance")["ids"]
+    ranks = found.set_index("place_id")["rank"][ids].to_numpy()
+    assert ranks[:10].tolist() == list(range(1, 11))
+    steps = np.diff(ranks[10:])
+    assert (len(ids), ranks[-1]) == (20, len(found))
+    assert np.ptp(steps) <= 1
+    assert f"20 of the {len(found)} results" in told_of_results(len(found))
+    assert told_of_results(20) == ""
+
+
+def test_search_is_prepared_before_the_first_browser(project: Project) -> None:
+    """Issue: the first search among a million places took seconds, and loaded a model that a place does not need."""
+    fresh = open_project(project.path, clusters=4, max_places=400)
+    prepare(fresh)
+    index = open_index(fresh.table)
+    find(fresh, Query({"place": str(fresh.table.place_id[5])}), k=3)
+    assert open_index(fresh.table) is index
+    assert "row_of" in vars(fresh)
+    assert "model" not in fresh._made
+
+
+def test_the_legend_and_the_statistics_name_the_same_places(project: Project, tmp_path: Path) -> None:
+    """Issue: two computations found two middles of a cluster. Oracle: the table that ``placevec cluster`` writes."""
+    legend = [one["label"] for one in project.drawn.by_cluster.content["categories"]]
+    shown = measure(project).clusters
+    assert shown["name"].tolist() == legend
+    expected = cluster(project.drawn.emb[project.drawn.rows], clusters=4, seed=0).summary()
+    assert (
+        shown[["cluster", "places", "medoid"]].values.tolist()
+        == expected[["cluster", "places", "medoid"]].values.tolist()
+    )
+    columns = tmp_path / "columns.csv"
+    write_own(columns, project.table.place_id)
+    given = open_project(project.path, columns=columns, max_places=400)
+    assert measure(given).clusters["cluster"].tolist() == [3, 8]
+
+
+def write_own(path: Path, places: np.ndarray) -> None:
+    """Clusters of the user, with numbers that leave gaps."""
+    lines = [f"{place},{3 if row % 3 else 8}" for row, place in enumerate(places)]
+    path.write_text("\n".join(["place_id,cluster", *lines]))
 
 
 def test_pictures_and_layers(project: Project) -> None:

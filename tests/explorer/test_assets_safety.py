@@ -117,10 +117,12 @@ def test_a_sample_says_that_it_is_one(open_page: Open, written: Written, tmp_pat
     write_page(written.emb, tmp_path / "sample.html", max_places=100, seed=3)
     opened = open_page(tmp_path / "sample.html")
     assert opened.state("s.count") == 100
-    assert (
-        f"random sample of 100 of {len(written.emb.place_id)} places"
-        in opened.page.locator("#about").inner_text()
-    )
+    said = f"random sample of 100 of {len(written.emb.place_id)} places"
+    assert said in opened.page.locator("#about").inner_text()
+    for width in (1400, 420):
+        opened.page.set_viewport_size({"width": width, "height": 800})
+        assert said in opened.page.locator("#count").inner_text()
+        assert opened.page.locator("#count").is_visible()
 
 
 def test_without_a_dataset_or_coordinates(open_page: Open, written: Written, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def vectors_of_texts(
 
 
 def vector_of_upload(
-    model: Model, content: bytes, ending: str, view: str | None, max_bytes: int
+    model: Model, content: bytes, ending: str, view: str | None, max_bytes: int, name: str = "the image"
 ) -> tuple[NDArray[np.float32], str]:
     """((D,) vector of an uploaded image, the view that it was read as).
 
@@ -74,6 +74,7 @@ def vector_of_upload(
         ending: file extension of its format, such as ``.png``.
         view: the view that it belongs to, see `placevec.inference.images.embed_image`.
         max_bytes: maximum size.
+        name: what messages call it, such as the name of the user's file; untrusted text.
 
     Raises:
         SourceError: not an image, of another format, damaged, or too large in bytes or pixels.
@@ -93,7 +94,8 @@ def vector_of_upload(
         path.write_bytes(content)
         try:
             return embed_image(model, path, view)
-        except SourceError as error:
-            raise SourceError(
-                str(error).replace(str(path), "the image").replace(path.name, "the image")
-            ) from None
+        except InputError as error:  # of several kinds, which stay
+            told = str(error).replace(str(path), name).replace(path.name, name)
+            if told == str(error):
+                raise
+            raise type(error)(told) from None

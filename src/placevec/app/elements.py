@@ -21,18 +21,12 @@ if TYPE_CHECKING:
 
 
 def go_to_place(project: Project, place: str, key: str) -> None:
-    """Buttons from a place to the other screens."""
-    columns = st.columns(4)
-    for column, (name, act) in zip(
-        columns,
-        {
-            "Find similar": "search",
-            "Open": "place",
-            "More like this": "more",
-            "Less like this": "less",
-        }.items(),
-        strict=True,
-    ):
+    """Buttons from a place to the other screens; ``key`` names the screen that they are on."""
+    others = {
+        "Find similar": "search", "Open": "place", "More like this": "more", "Less like this": "less",
+    }  # fmt: skip
+    others = {name: act for name, act in others.items() if act != key}
+    for column, (name, act) in zip(st.columns(len(others)), others.items(), strict=True):
         column.button(name, key=f"{key}_{act}_{place}", on_click=_go, args=(act, place), width="stretch")
 
 

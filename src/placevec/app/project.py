@@ -39,6 +39,7 @@ class Project:
         view: the view that the user chose, or None.
         model_folder: model given by the user, or None for the recorded one.
         remarks: what the user should know, one line each.
+        searching: held while an index is opened.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Project:
     view: str | None = None
     model_folder: Path | None = None
     remarks: list[str] = field(default_factory=list)
+    searching: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _made: dict[Hashable, Any] = field(default_factory=dict, repr=False)
     _locks: dict[Hashable, threading.RLock] = field(default_factory=dict, repr=False)
 

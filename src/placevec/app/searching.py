@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 from collections.abc import Mapping
@@ -16,9 +17,11 @@ from placevec.api.searching import similar
 from placevec.app.project import Project
 from placevec.embeddings.search.exact import distances
 from placevec.embeddings.search.stored import open_index
+from placevec.errors import PlacevecError
 from placevec.geo import distance_m
 from placevec.geo.geojson import write_geojson
 from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
 from placevec.options.choices import Backend, Metric
 
 if TYPE_CHECKING:
@@ -72,6 +75,7 @@ def find(
     backend: Backend = "exact",
     trees: int = 100,
     quality: int | None = None,
+    progress: Progress = SILENT,
 ) -> gpd.GeoDataFrame:
     """The places most similar to a query; see `placevec.similar` for the columns and ``attrs``.
 
@@ -84,6 +88,7 @@ def find(
         backend: kind of index, which is kept beside the table; ``trees`` of Annoy, ``quality`` of any but exact.
         trees: number of trees; more find more and take longer to build.
         quality: candidates that an index examines; more find more and take longer.
+        progress: receives progress reports of an index that is built.
 
     Raises:
         PlacevecError: an unknown place, a point far outside, words or images that the model does not read.
@@ -91,20 +96,41 @@ def find(
     options: dict[str, Any] = {"k": k, "metric": metric, "quality": quality}
     if not apart:
         options["min_distance_m"] = 0.0
+    searched = project.compared if query.vector is not None or "text" in query.options else project.table
+    with project.searching:  # one browser builds an index, others wait for it
+        index = open_index(searched, backend, metric, trees=trees, progress=progress)
     if query.vector is not None:
         from placevec.embeddings.search.query import similar as search
 
-        index = open_index(project.compared, backend, metric, trees=trees)
-        found = search(project.compared, vector=query.vector, index=index, **options)
+        found = search(searched, vector=query.vector, index=index, **options)
     else:
-        table = project.compared if "text" in query.options else project.table
+        embeds = not {"lon", "text"}.isdisjoint(
+            query.options
+        )  # a place has its vector: its search needs no model
+        if not embeds and apart:
+            options["min_distance_m"] = project.drawn.apart_m or None
         found = similar(
-            table, backend=backend, trees=trees, model=project.model, dataset=project.dataset,
+            searched, backend=backend, trees=trees, model=project.model if embeds else None, dataset=project.dataset,
             **query.options, **options,
         )  # fmt: skip
     if query.remark:
         found.attrs["notes"] = [query.remark, *found.attrs["notes"]]
     return found
+
+
+def prepare(project: Project, progress: Progress = SILENT) -> None:
+    """Do ahead what the first search would do: among a million places it takes seconds.
+
+    That is the exact index, the order of the places on the ground and the row of each ID. They stay with the project.
+    """
+    if not len(project.table):
+        return
+    with progress.task("Preparing search", total=2) as advance:
+        _ = project.row_of
+        advance()
+        with contextlib.suppress(PlacevecError):  # it is reported where a user searches
+            find(project, Query({"place": str(project.table.place_id[0])}), k=1)
+        advance()
 
 
 def row_asked(project: Project, found: gpd.GeoDataFrame) -> int | None:

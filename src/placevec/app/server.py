@@ -18,6 +18,7 @@ from typing import Any
 from placevec.app.project import Project, open_for_all
 from placevec.app.uploads import MAX_UPLOAD_MB
 from placevec.errors import InputError, MissingExtraError
+from placevec.io.progress import SILENT, Progress
 
 LOOPBACK = "127.0.0.1"
 PORT = 8766
@@ -107,6 +108,7 @@ def run(
     port: int = PORT,
     browser: bool = False,
     started: Callable[[str], None] | None = None,
+    progress: Progress = SILENT,
 ) -> None:
     """Serve the app until Ctrl-C.
 
@@ -115,6 +117,7 @@ def run(
         port: of the loopback address; 0 takes any that is free.
         browser: open a browser, if there is a screen.
         started: called with the address.
+        progress: receives progress reports of what is prepared before.
 
     Raises:
         MissingExtraError: Streamlit is not installed.
@@ -130,10 +133,12 @@ def run(
 
     load_config_options({**_SETTINGS, "server.port": bound})
     from placevec.app import screens  # loaded now, not by the first browser
+    from placevec.app.searching import prepare
     from placevec.app.space import page_folder
 
     assert screens.SCREENS
     page_folder(project)
+    prepare(project, progress)
     app = FromHereOnly(App(Path(__file__).with_name("main.py")), bound)
     server = uvicorn.Server(
         uvicorn.Config(app, ws="websockets-sansio", log_level="error", access_log=False, server_header=False)

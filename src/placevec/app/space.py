@@ -61,15 +61,44 @@ def space_content(reduction: Reduction) -> dict[str, Any]:
 def results_content(project: Project, query: str | None, found: pd.DataFrame, measure: str) -> dict[str, Any]:
     """The JSON of places that were found, nearest first, and of the place that was asked for.
 
-    Those that the sample lacks come with what the page needs to draw them, up to its `MAX_BEYOND`.
+    At most `MAX_DRAWN` of them, see `drawn_results`. Those that the sample lacks come with what the page needs to draw
+    them.
     """
-    ids = [str(one) for one in found["place_id"]]
+    shown = found.iloc[drawn_results(len(found))]
+    ids = [str(one) for one in shown["place_id"]]
     rows = [project.row_of[one] for one in ([] if query is None else [query]) + ids]
     content = {
-        "query": query, "ids": ids, "distances": [float(value) for value in found[measure]],
+        "query": query, "ids": ids, "distances": [float(value) for value in shown[measure]],
         "beyond": _beyond(project, np.array(rows, np.int64)),
     }  # fmt: skip
     return _keyed(content)
+
+
+def drawn_results(count: int) -> NDArray[np.int64]:
+    """Ranks, from 0, of the results that are drawn: all, or else the best half of `MAX_DRAWN` and evenly spaced others.
+
+    >>> len(drawn_results(3)), len(drawn_results(100_000)), drawn_results(100_000)[[0, 2_498, -1]].tolist()
+    (3, 4999, [0, 2498, 99999])
+    """
+    if count <= MAX_DRAWN:
+        return np.arange(count)
+    best = MAX_DRAWN // 2
+    others = np.linspace(best, count - 1, MAX_DRAWN - best).astype(np.int64)
+    return np.concatenate([np.arange(best), others])
+
+
+def told_of_results(count: int) -> str:
+    """A line for the user where not all results are drawn, otherwise empty.
+
+    >>> told_of_results(5), told_of_results(100_000)[:59]
+    ('', 'The space and the map show 4,999 of the 100,000 results: th')
+    """
+    if count <= MAX_DRAWN:
+        return ""
+    return (
+        f"The space and the map show {MAX_DRAWN:,} of the {count:,} results: the best {MAX_DRAWN // 2:,}, and of the "
+        "others a sample evenly spaced by rank. The table and the saved files hold all."
+    )
 
 
 def _beyond(project: Project, rows: NDArray[np.int64]) -> dict[str, Any]:
@@ -103,6 +132,8 @@ def _components(project: Project, rows: NDArray[np.int64]) -> NDArray[np.float32
 
 
 _FITTED_TO = 5_000
+MAX_DRAWN = MAX_BEYOND - 1
+"""Results drawn at a time; the page keeps one more place, for the query."""
 
 
 def colorings_content(colorings: Sequence[Coloring]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from placevec.app.project import Project
+from placevec.io.progress import printable
 from placevec.metrics import effective_rank
 
 SAMPLE = 5_000
@@ -23,7 +24,7 @@ class Statistics:
         facts: name -> value, as text.
         explained: share of variance of each principal component, largest first.
         lengths: lengths of the vectors of the sample.
-        clusters: one row a cluster: number, what it holds, places, medoid.
+        clusters: one row a cluster: number, places, name, medoid.
         layers: layer -> mean share of what the model reads, or empty.
         density: number of layers covering a point on average, of each drawn place, or empty.
     """
@@ -76,16 +77,15 @@ def measure(project: Project) -> Statistics:
 
 
 def _clusters(project: Project, label: NDArray[np.int64]) -> pd.DataFrame:
-    from placevec.embeddings.cluster_contents import what_they_hold
-    from placevec.explorer.coloring import content_of
-
+    """As the legend of the page names them, with the number of places and the place in the middle."""
     drawn = project.drawn
-    holds = what_they_hold(label, *content_of(*drawn.shares)) if drawn.shares is not None else ()
-    rows = []
-    for number in np.unique(label[label >= 0]).tolist():
-        at = np.flatnonzero(label == number)
-        vectors = drawn.vectors[at].astype(np.float64)
-        medoid = at[((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).argmin()]
-        held = holds[number] if number < len(holds) else ""
-        rows.append((number, held, len(at), str(drawn.place_id[medoid])))
-    return pd.DataFrame(rows, columns=["cluster", "holds", "places", "medoid"])
+    numbers, places = np.unique(label[label >= 0], return_counts=True)
+    names = [one["label"] for one in drawn.by_cluster.content["categories"]][: len(numbers)]
+    return pd.DataFrame(
+        {
+            "cluster": numbers,
+            "places": places,
+            "name": [printable(one) for one in names],
+            "medoid": [str(one) for one in drawn.place_id[drawn.medoid]],
+        }
+    )

@@ -98,12 +98,13 @@ def _start_app(
 
     require_streamlit()
     port = options.pop("port", None)
-    project = open_project(embeddings, progress=progress_for(as_json, quiet), **options)
+    progress = progress_for(as_json, quiet)
+    project = open_project(embeddings, progress=progress, **options)
     for note in project.remarks:
         remark(f"Note: {note}", quiet)
     run(
         project, port=PORT if port is None else port, browser=not no_browser,
-        started=lambda url: say_now(f"{url}: open it in a browser; Ctrl-C stops"),
+        started=lambda url: say_now(f"{url}: open it in a browser; Ctrl-C stops"), progress=progress,
     )  # fmt: skip
 
 

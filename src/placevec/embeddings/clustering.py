@@ -262,7 +262,7 @@ def cluster(
             label = _hdbscan(points, smallest or max(5, len(points) // 100), seed, notes, progress)
         label = _by_size(label)
         return Clusters(
-            emb, label, _medoids(points, label), method, vectors, seed, silhouette(points, label, seed=seed), tried,
+            emb, label, medoids(points, label), method, vectors, seed, silhouette(points, label, seed=seed), tried,
             tuple(notes),
         )  # fmt: skip
 
@@ -420,10 +420,18 @@ def _by_size(label: Labels) -> Labels:
     return np.array([renumbered[one] for one in label.tolist()], np.int64)
 
 
-def _medoids(points: NDArray[np.float32], label: Labels) -> NDArray[np.int64]:
-    """(K,) rows: the place nearest to a cluster's mean has the smallest mean squared distance to the cluster."""
+def medoids(points: NDArray[np.float32], label: Labels) -> NDArray[np.int64]:
+    """(K,) rows: the place nearest to a cluster's mean has the smallest mean squared distance to the cluster.
+
+    Args:
+        points: (N, D), as `scaled` returns them.
+        label: (N,) clusters, below 0 for none; K of them occur, in ascending order.
+
+    >>> medoids(np.array([[0.0], [1.0], [5.0], [2.0]], np.float32), np.array([0, 0, 7, 0])).tolist()
+    [1, 2]
+    """
     found = []
-    for number in range(label.max(initial=NOISE) + 1):
+    for number in np.unique(label[label > NOISE]):
         rows = np.flatnonzero(label == number)
         inside = points[rows].astype(np.float64)
         found.append(rows[np.square(inside - inside.mean(axis=0)).sum(axis=1).argmin()])

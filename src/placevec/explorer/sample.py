@@ -227,6 +227,15 @@ class Drawn:
         return self._found.label, f"k-means, {len(self._found)} clusters{chosen}"
 
     @cached_property
+    def medoid(self) -> NDArray[np.int64]:
+        """(K,) positions among the drawn places of the one in the middle of each cluster that occurs, ascending."""
+        from placevec.embeddings.clustering import medoids, scaled
+
+        if self._given is None and self._found is not None:
+            return self._found.medoid
+        return medoids(scaled(self.vectors, "unit"), self.label[0])
+
+    @cached_property
     def by_cluster(self) -> Coloring:
         """By cluster, each named by its middle place and by what its places have more of than others, where known."""
         label, how = self.label

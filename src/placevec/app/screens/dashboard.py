@@ -34,7 +34,9 @@ def show(project: Project) -> None:
         st.dataframe(found.clusters, hide_index=True, key="clusters")
         if found.layers:
             st.markdown("**Layers: mean share of what the model reads**")
-            st.bar_chart(pd.DataFrame({"share": found.layers}), height=240, horizontal=True)
+            st.bar_chart(
+                pd.DataFrame({"share": found.layers}), height=60 + 24 * len(found.layers), horizontal=True
+            )
             st.markdown("**Content density: layers covering a point on average**")
             heights, edges = np.histogram(found.density, bins=30)
             st.bar_chart(

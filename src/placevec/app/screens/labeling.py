@@ -181,8 +181,27 @@ def _files(project: Project, labels: Labels) -> None:
                 labels.give(places, name)
         except PlacevecError as error:
             st.error(plain(str(error)))
-    command = f"placevec evaluate {project.path.name} --labels {labels.path.name}"
-    st.caption(f"Saved in {plain(labels.path.name)}: {plain(command)}")
+    if not labels.of:
+        st.caption(f"Labels are kept in {plain(labels.path.name)}, next to the vectors.")
+        return
+    st.caption(f"Saved in {plain(labels.path.name)}, next to the vectors. {plain(_evaluable(labels))}")
+    st.code(
+        f"placevec evaluate {project.path.name} --labels {labels.path.name}", language=None, wrap_lines=True
+    )
+
+
+def _evaluable(labels: Labels) -> str:
+    """Whether ``placevec evaluate`` takes the labels, and if not, which it needs."""
+    from placevec.evaluation.tasks import MIN_PLACES as MIN_PER_CLASS
+
+    names = list(labels.of.values())
+    enough = sum(names.count(name) >= MIN_PER_CLASS for name in labels.classes)
+    if enough >= 2:
+        return "To compare the vectors with baselines on them:"
+    return (
+        f"Two classes with {MIN_PER_CLASS} labels each are needed to compare the vectors with baselines; "
+        f"{enough} {'has' if enough == 1 else 'have'} as many so far."
+    )
 
 
 def _by_class(given: dict[str, str]) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ import streamlit as st
 from placevec.app.elements import picture_grid, save_buttons
 from placevec.app.pictures import pictures_of
 from placevec.app.project import Project
+from placevec.app.projections import Bar
 from placevec.app.searching import (
     BACKENDS,
     METRICS,
@@ -20,7 +21,7 @@ from placevec.app.searching import (
     random_place,
     row_asked,
 )
-from placevec.app.space import Selection, results_content, show_space
+from placevec.app.space import Selection, results_content, show_space, told_of_results
 from placevec.app.texts import name_of, plain
 from placevec.app.uploads import MAX_UPLOAD_MB, vector_of_upload
 from placevec.embeddings.search.approximate import available
@@ -68,16 +69,18 @@ def show(project: Project) -> None:
         show_space(project, "found", height=480, picks=kind == "Point on the map")
         return
     try:
-        found = find(
-            project,
-            query,
-            k=int(many or k),
-            metric=metric,
-            apart=bool(apart),
-            backend=backend,
-            trees=trees,
-            quality=quality,
-        )
+        with st.spinner(f"Searching {len(project.table):,} places"):
+            found = find(
+                project,
+                query,
+                k=int(many or k),
+                metric=metric,
+                apart=bool(apart),
+                backend=backend,
+                trees=trees,
+                quality=quality,
+                progress=Bar(),
+            )
     except PlacevecError as error:
         st.error(plain(str(error)))
         show_space(project, "found", height=480, picks=kind == "Point on the map")
@@ -190,6 +193,8 @@ def _found(project: Project, query: Query, found: gpd.GeoDataFrame, kind: str) -
         st.info("No place was found: there are no others, or they all overlap the query.")
         return
     place = None if asked is None else str(project.table.place_id[asked])
+    if told := told_of_results(len(found)):
+        st.caption(told)
     show_space(
         project,
         "found",
@@ -206,7 +211,7 @@ def _found(project: Project, query: Query, found: gpd.GeoDataFrame, kind: str) -
         ]
         picture_grid(project, rows[:_LISTED], captions, "result")
         if len(found) > _LISTED:
-            st.caption(f"and {len(found) - _LISTED:,} more in the table and on the map")
+            st.caption(f"and {len(found) - _LISTED:,} more in the table")
     with beside:
         _compare(project, asked, rows, found, measure, title)
     with table:
@@ -241,7 +246,11 @@ def _compare(
     if shares is not None:
         names, held = shares
         st.bar_chart(
-            pd.DataFrame({"query": held[0], "result": held[1]}, index=list(names)), stack=False, height=260
+            pd.DataFrame({"query": held[0], "result": held[1]}, index=list(names)),
+            stack=False,
+            horizontal=True,
+            height=100 + 36 * len(names),
+            x_label="share",
         )
 
 

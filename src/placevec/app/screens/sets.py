@@ -9,13 +9,19 @@ import streamlit as st
 from placevec.app.elements import picture_grid, save_buttons
 from placevec.app.project import Project
 from placevec.app.sets import above, scores
-from placevec.app.space import Selection, colorings_content, read_selection, results_content, show_space
+from placevec.app.space import (
+    Selection,
+    colorings_content,
+    read_selection,
+    results_content,
+    show_space,
+    told_of_results,
+)
 from placevec.app.texts import name_of, plain
 from placevec.explorer.coloring import by_number
 
 _LISTED = 20
-_LIT = 5_000
-"""Results highlighted on the page."""
+"""Results shown as pictures."""
 
 
 def show(project: Project) -> None:
@@ -24,13 +30,15 @@ def show(project: Project) -> None:
     with st.sidebar:
         chosen = list(last.selected) or ([last.focus] if last.focus else [])
         st.caption(f"{len(chosen):,} selected on the page: click a place, or draw a box or lasso")
-        first, second = st.columns(2)
-        first.button(
-            "More like these", on_click=_add, args=("more", chosen), disabled=not chosen, key="add_more"
-        )
-        second.button(
-            "Less like these", on_click=_add, args=("less", chosen), disabled=not chosen, key="add_less"
-        )
+        for name, key in (("More like these", "more"), ("Less like these", "less")):
+            st.button(
+                name,
+                on_click=_add,
+                args=(key, chosen),
+                disabled=not chosen,
+                key=f"add_{key}",
+                width="stretch",
+            )
         for key, title in (("more", "More like"), ("less", "Less like")):
             st.text_input(
                 f"{title}: name or place ID", key=f"{key}_text", on_change=_add_text, args=(project, key)
@@ -57,9 +65,11 @@ def _shown(project: Project, score: np.ndarray, found: pd.DataFrame) -> Selectio
     drawn = project.drawn
     note = "Cosine similarity to the mean of the examples, moved away from the examples to avoid."
     coloring = by_number("score", "Score of the set", score[drawn.rows], note=note)
+    if told := told_of_results(len(found)):
+        st.caption(told)
     selection = show_space(
         project, "set_space", height=480, colorings=colorings_content([coloring]),
-        results=results_content(project, None, found.head(_LIT), "score"),
+        results=results_content(project, None, found, "score"),
     )  # fmt: skip
     pictures, counts, table = st.tabs(["Places", "Scores", "Table"])
     with pictures:

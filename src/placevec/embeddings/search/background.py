@@ -142,9 +142,12 @@ class Squares:
         """How many squares hold a place that an (N,) mask allows."""
         if where is None:
             return len(self.held)
+        if np.count_nonzero(where) * 8 < len(where) * 7:
+            numbers = self.number.take(
+                np.flatnonzero(where)
+            )  # a third of the time that the mask itself takes
+            return int(np.count_nonzero(np.bincount(numbers, minlength=len(self.held))))
         out = np.flatnonzero(~where)
-        if len(out) * 8 > len(where):
-            return int(np.count_nonzero(np.bincount(self.number[where], minlength=len(self.held))))
         emptied, lost = np.unique(self.number[out], return_counts=True)
         return len(self.held) - int(np.count_nonzero(self.held[emptied] == lost))
 

@@ -17,7 +17,7 @@ from placevec.embeddings.search.examples import Examples, require_examples
 from placevec.embeddings.search.index import Index, Ranking
 from placevec.embeddings.search.metrics import Mask, Rows, checked_mask
 from placevec.embeddings.search.place_rows import row_of_place
-from placevec.embeddings.search.spacing import ABOUT, footprint_m, require_within, rows_near, spaced
+from placevec.embeddings.search.spacing import ABOUT, footprint_m, require_within, rows_within, spaced
 from placevec.embeddings.search.stored import open_index
 from placevec.errors import InputError
 from placevec.geo import Area, check_lonlat, distance_m, parse_tile_id, tile_xy_to_lonlat, to_ecef
@@ -351,11 +351,7 @@ def _clear_around(
     """Rule out places nearer than ``meters`` to a point, but ``keep``; places without coordinates stay."""
     if lon is None or lat is None:
         raise InputError("min_distance_m needs a query with coordinates; this one has none")
-    near = rows_near(emb, lon, lat, meters)  # no arc is shorter than its chord
-    there = emb.lonlat[near]
-    near = near[
-        distance_m(np.full(len(near), lon), np.full(len(near), lat), there[:, 0], there[:, 1]) < meters
-    ]
+    near = rows_within(emb, lon, lat, meters)
     allowed[near[near != keep] if keep is not None else near] = False
 
 

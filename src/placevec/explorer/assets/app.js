@@ -87,8 +87,9 @@ function placeBeyond({ ids, names, lon, lat, components }) {
 /** The places that the app found, nearest first, and the place that was asked for. */
 function showResults({ query, ids, distances, beyond }) {
   if (page.beyond) placeBeyond(beyond);
-  const known = ids.map((id, rank) => [places.id.indexOf(id), distances[rank]]).filter(([index]) => index >= 0);
-  state.focus = query === null ? -1 : places.id.indexOf(query);
+  const indexOf = new Map(places.id.map((id, index) => [id, index]));
+  const known = ids.map((id, rank) => [indexOf.get(id) ?? -1, distances[rank]]).filter(([index]) => index >= 0);
+  state.focus = query === null ? -1 : indexOf.get(query) ?? -1;
   state.selected = null;
   state.away = null;
   state.neighbors = Int32Array.from(known, ([index]) => index);

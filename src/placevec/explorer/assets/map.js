@@ -159,7 +159,7 @@ class GeoMap extends Pane {
       context.strokeRect(x, y, width_, height_);
       context.globalAlpha = 1;
     };
-    if (this.lit.length <= 400) for (const i of this.lit) outline(i, 1, 0.5, false);
+    if (this.lit.length <= 60) for (const i of this.lit) outline(i, 1, 0.5, false);
     outline(state.hover, 1.5, 0.9, false);
     outline(state.focus, 2.5, 1, true);
   }
@@ -175,7 +175,7 @@ class GeoMap extends Pane {
       context.strokeStyle = color;
       context.stroke();
     };
-    if (state.neighbors.length && this.lit.length <= 400) for (const i of this.lit) outline(i, 1.2, accent);
+    if (state.neighbors.length && this.lit.length <= 60) for (const i of this.lit) outline(i, 1.2, accent);
     outline(state.hover, 2, WORD[isDark() ? "dark" : "light"]);
     outline(state.focus, 2.5, accent);
   }
