@@ -1,8 +1,10 @@
 """The service beside the least that could answer: a bare FastAPI endpoint that returns a fixed answer of the same size.
 
 ``python -m benchmarks serve``; a quarter of an hour on two cores, most of it for the index. ``PLACEVEC_SERVED`` says how
-many places are searched, 1,000,000 if unset; ``PLACEVEC_SOAK_S`` how many seconds the mixed load lasts, 60 if unset. Both
-servers run in processes of their own over loopback, one after the other in turns; the load is kept-alive connections that
+many places are searched, 1,000,000 if unset; ``PLACEVEC_SOAK_S`` how many seconds the mixed load lasts, 60 if unset.
+``PLACEVEC_SERVED_IN`` names a folder where the table and its index stay for the next run (about 1.3 GB a million);
+``PLACEVEC_SERVE_ONLY=index``, ``load`` or ``rates`` does one thing: build the index, the mixed load, or all but it. Half an
+hour of load: ``PLACEVEC_SERVE_ONLY=load PLACEVEC_SOAK_S=1800 python -m benchmarks serve --no-write``. Both servers run in processes of their own over loopback, one after the other in turns; the load is kept-alive connections that
 each ask as soon as they were answered.
 """
 
@@ -34,6 +36,7 @@ from placevec.models.reading import Reading
 
 SERVED = int(os.environ.get("PLACEVEC_SERVED", "1000000"))
 SOAK_S = float(os.environ.get("PLACEVEC_SOAK_S", "60"))
+KEPT, ONLY = os.environ.get("PLACEVEC_SERVED_IN"), os.environ.get("PLACEVEC_SERVE_ONLY", "")
 SECONDS, ROUNDS, CONNECTIONS = 4.0, 5, 8
 BATCH = 4_096
 
@@ -169,25 +172,36 @@ def table_of(model: Model, vectors: np.ndarray) -> Embeddings:
 
 def rows() -> list[Row]:
     """Requests a second, latency, and memory under a mixed load."""
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        model = model_of()
-        model.save(Path(folder) / "model")
-        file = Path(folder) / "places.parquet"
-        table = table_of(model, clustered(SERVED))
-        table.save(file)
-        index = open_index(table, "hnsw")
-        recall = index.recall()
-        run, files = str(Path(folder) / "model"), (str(file),)
+    if ONLY not in ("", "index", "load", "rates"):
+        raise SystemExit(f"PLACEVEC_SERVE_ONLY is index, load or rates; got {ONLY!r}")
+    found: list[Row] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(KEPT or temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        model, file, recall = _made(folder)
+        if ONLY == "index":
+            return found
+        run, files = str(folder / "model"), (str(file),)
         asked = [get(f"/similar?place=p{row}") for row in np.random.default_rng(2).integers(0, SERVED, 2_000)]
-        del table, index
         with served(run, *files) as (port, pid):
             answer = _answer(port, asked[0])
-            with served(run, answer=answer) as (bare, _):
-                found.append(_similar(port, bare, asked, len(answer), recall))
-                found += _embed(port, bare, model)
-                found.append(_soak(port, pid, asked, found[0].ours))
+            if ONLY != "load":
+                with served(run, answer=answer) as (bare, _):
+                    found.append(_similar(port, bare, asked, len(answer), recall))
+                    found += _embed(port, bare, model)
+            if ONLY != "rates":
+                found.append(_soak(port, pid, asked))
     return found
+
+
+def _made(folder: Path) -> tuple[Model, Path, float]:
+    """(model, file of the table, recall of its index), from an earlier run or made now; the index lies beside the table."""
+    model, file = model_of(), folder / f"places-{SERVED}.parquet"
+    if not (folder / "model").exists():
+        model.save(folder / "model")
+    if not file.exists():
+        table_of(model, clustered(SERVED)).save(file)
+    return model, file, open_index(Embeddings.load(file), "hnsw").recall()
 
 
 def _answer(port: int, request: bytes) -> bytes:
@@ -266,7 +280,7 @@ def _embed(port: int, bare: int, model: Model) -> list[Row]:
     return found
 
 
-def _soak(port: int, pid: int, asked: list[bytes], highest: float) -> Row:
+def _soak(port: int, pid: int, asked: list[bytes]) -> Row:
     """Mixed load at 80 % of the highest rate of searches."""
     single = post("/embed", json.dumps({"points": [{"lon": 24.5, "lat": 60.5}]}).encode())
     tiles = [get(f"/tiles/10/{x}/{y}") for x in (580, 581) for y in (294, 295)]
@@ -279,7 +293,7 @@ def _soak(port: int, pid: int, asked: list[bytes], highest: float) -> Row:
         load = loaded(port, mixed, min(10.0, SOAK_S), CONNECTIONS, 0.8 * most)
         failed, count = failed + load.failed, count + len(load.seconds)
         sizes.append(resident_mb(pid))
-    counted = f"searches, points, tiles and areas, {count:,} requests in {time.perf_counter() - began:.0f} s at 80% of {most:,.0f} a second (searches alone {highest:,.0f}), {failed} failed; resident memory after the first ten seconds and at the end"
+    counted = f"searches, points, tiles and areas, {count:,} requests in {time.perf_counter() - began:.0f} s at 80% of {most:,.0f} a second, {failed} failed; resident memory after the first ten seconds and at the end"
     return Row(
         "service, mixed load", sizes[-1], sizes[1], "MB", "itself before", sizes[1] / sizes[-1],
         f"{min(sizes[1:]):.0f} to {max(sizes[1:]):.0f}", counted,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,32 @@ def test_a_view_that_a_place_lacks_has_no_influence(dataset: Dataset, tmp_path: 
     np.testing.assert_array_equal(found[FUSED][rows], image_only[FUSED][rows])
     assert np.isnan(found["text"][NO_TEXT]).all()
     assert np.isfinite(found["text"][~NO_TEXT]).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_process_of_one_thread_reads_in_it(
+    threads: int, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Oracles: the threads in which views were read, and the vectors of all places at once; five batches otherwise."""
+    import threading
+
+    import torch
+
+    model, _ = model_of(many_views.where2vec, dataset)
+    whole = model.encode(dataset, batch_size=PLACES)
+    readers, read = set[str](), Model._read
+
+    def noted(self: Model, *given: Any) -> Any:
+        readers.add(threading.current_thread().name.split("_")[0])
+        return read(self, *given)
+
+    monkeypatch.setattr(Model, "_read", noted)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    found = model.encode(dataset, batch_size=-(-PLACES // 5))
+    assert readers == {threading.current_thread().name if threads == 1 else "placevec-read"}
+    assert set(found) == set(whole)
+    for view in whole:
+        np.testing.assert_allclose(found[view], whole[view], atol=1e-6)
 
 
 def test_what_a_model_is_survives_the_disk(dataset: Dataset, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ from placevec.preparation.rasterize.spool import (
     TileRange,
     join_antimeridian,
     on_both_sides,
+    spooled_bytes,
     spooled_shards,
     to_pixels,
 )
@@ -314,9 +315,10 @@ class _Burn:
     def _burn(self, engine: Engine) -> list[tuple[int, int]]:
         """Draw the unfinished shards; returns all shards with drawings, in row order."""
         shards = spooled_shards(self.work / "spool")
+        # Those with most to draw first, so that no worker begins with a city when the others have finished.
         left = [
             Part(f"shard {shard[0]}_{shard[1]} of the map", self._job(shard))
-            for shard in shards
+            for shard in sorted(shards, key=partial(spooled_bytes, self.work / "spool"), reverse=True)
             if self.job.get(part_name(shard)) is None
         ]
         if not left:

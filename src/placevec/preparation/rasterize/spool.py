@@ -230,6 +230,11 @@ def spooled_shards(folder: Path) -> list[tuple[int, int]]:
     return sorted(((x, y) for x, y in found), key=lambda shard: (shard[1], shard[0]))
 
 
+def spooled_bytes(folder: Path, shard: tuple[int, int]) -> int:
+    """Size of a shard's drawings on disk, about proportional to the time that drawing them takes."""
+    return (folder / f"{shard[0]}_{shard[1]}.arrows").stat().st_size
+
+
 def read_spool(folder: Path, shard: tuple[int, int]) -> Drawings:
     """All drawings of a shard, in the order in which they were added."""
     with pa.OSFile(str(folder / f"{shard[0]}_{shard[1]}.arrows")) as file, pa.ipc.open_stream(file) as stream:
