@@ -18,7 +18,7 @@ from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, EARTH_RADIU
 from placevec.geo import Floats
 from placevec.geo.coordinates import extent_of, xyz_of
 
-WAVES_PER_SPACING = 3.0
+WAVES_PER_SPACING = 6.0
 """The finest wavelength, in distances that predictions must bridge: a wave needs two samples, and labels have noise."""
 PER_OCTAVE = 1
 """Scales in a factor of two between the finest wavelength and once around the Earth."""
@@ -38,7 +38,7 @@ class Spacing:
         points: number of distinct training points.
 
     >>> Spacing(spacing_km=100.0, extent_km=5000.0, points=40).finest_km
-    300.0
+    600.0
     """
 
     spacing_km: float
