@@ -221,3 +221,16 @@ def counts(cells: Cells) -> Floats:
     which = np.repeat(np.arange(len(rows)), np.diff(sets.offsets.numpy()))
     np.add.at(found, (which, sets.values[:, 0].numpy().astype(np.int64)), 1.0)
     return found
+
+
+def near(cells: Cells) -> Floats:
+    """(N, 7) points of interest within half a window's side of the center, a quarter, an eighth, and so on."""
+    view = cells.dataset.view("pois")
+    rows = torch.arange(len(cells.dataset))
+    sets: Any = view.read(Look(rows, torch.from_numpy(cells.dataset.lonlat)))
+    away = np.hypot(*sets.values[:, 1:].numpy().T)
+    which = np.repeat(np.arange(len(rows)), np.diff(sets.offsets.numpy()))
+    inside = [
+        np.bincount(which[away < cells.dataset.footprint_m / 2**halved], minlength=len(rows)) for halved in range(1, 8)
+    ]
+    return np.stack(inside, axis=1).astype(np.float64)

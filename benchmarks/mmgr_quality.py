@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from benchmarks.mmgr_cells import SETS, Cells, colors, counts
+from benchmarks.mmgr_cells import SETS, Cells, colors, counts, near
 from benchmarks.peers import hex2vec
 from placevec import api
 from placevec.core import FUSED
@@ -48,6 +48,7 @@ from placevec.recipes.mmgr import build
 
 IMAGE, POIS, BOTH = "image", "points", "image and points, side by side"
 COUNTS, COLORS, RAW = "counts of points", "colors", "counts and colors"
+NEAR, ALL = "counts by distance", "counts by distance and colors"
 UNTRAINED, HEX2VEC, WITH = "untrained encoders, fused", "hex2vec (srai)", "coordinates and fused"
 FOLDS = 3
 TRAINING: dict[str, Any] = {"validation_share": 0.0, "validation_steps": 0, "projector": 0}
@@ -216,6 +217,8 @@ def features_of(
     number, color = np.log1p(counts(cells)), colors(cells)
     rows: dict[str, list[Any]] = {COORDINATES: [where], COUNTS: [number], COLORS: [color]}
     rows[RAW] = [np.hstack([number, color])]
+    rows[NEAR] = [np.hstack([number, np.log1p(near(cells))])]
+    rows[ALL] = [np.hstack([rows[NEAR][0], color])]
     for name in (UNTRAINED, IMAGE, POIS, BOTH, FUSED, WITH):
         rows[name] = [
             partial(lambda fold, seed, name: trained(seed, fold, name), seed=seed, name=name)

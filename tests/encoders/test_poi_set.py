@@ -17,6 +17,7 @@ from placevec.core import Ragged
 from placevec.encoders.poi_categories import PoiCategories
 from placevec.encoders.poi_set import (
     AttentionPooling,
+    DistanceCounts,
     GraphAttention,
     PoiSetEncoder,
     Set2Set,
@@ -106,6 +107,31 @@ def test_positions_are_read_unless_left_out() -> None:
     for positions in (True, False):
         encoder = PoiSetEncoder(5, 16, 8, positions=positions)
         assert torch.allclose(encoder(points()), encoder(moved)) is not positions
+
+
+def test_points_are_counted_by_distance() -> None:
+    """Oracle: the formula in NumPy, set by set, in float64."""
+    given = points()
+    pool = DistanceCounts(4, distances=3, size_m=400.0, learned=2)
+    members = torch.randn(9, 4, generator=torch.Generator().manual_seed(2))
+    found = pool(members, given.values[:, 1:], SEGMENT, 4).detach().double().numpy()
+    weight, bias = (value.detach().double().numpy() for value in (pool.weigh.weight, pool.weigh.bias))
+    near = np.exp(-np.hypot(*given.values[:, 1:].double().numpy().T)[:, None] / np.array([200.0, 100.0, 50.0]))
+    weights = np.log1p(np.exp(np.hstack([members.double().numpy(), near]) @ weight.T + bias))
+    for number, (first, last) in enumerate(((0, 4), (4, 4), (4, 5), (5, 9))):
+        expected = np.log1p(np.hstack([near, weights])[first:last].sum(0))
+        np.testing.assert_allclose(found[number], expected, atol=1e-5)
+
+
+def test_models_without_distances_keep_their_weights() -> None:
+    """Oracle: the tensors of the encoder before there were distances; twice the points are told apart either way."""
+    without = PoiSetEncoder(5, 16, 8)
+    assert {name for name, _ in without.named_parameters()} == {
+        "vectors.weight", "place.weight", "place.bias", "pool.queries", "pool.keys.weight", "pool.keys.bias",
+        "pool.values.weight", "pool.values.bias", "project.weight", "project.bias",
+    }  # fmt: skip
+    assert PoiSetEncoder(5, 16, 8, pooling="set2set", distances=7).near is None
+    assert PoiSetEncoder(5, 16, 8, positions=False, distances=7).config()["distances"] == 0
 
 
 def test_categories_that_were_not_seen_get_the_mean_of_their_group() -> None:

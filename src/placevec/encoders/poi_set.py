@@ -19,7 +19,7 @@ from placevec.encoders.arguments import whole
 from placevec.errors import ModelError
 
 Pooling = Literal["attention", "set2set", "graph"]
-MAX_CATEGORIES = 65_536
+MAX_CATEGORIES, MAX_DISTANCES = 65_536, 16
 
 
 def segments_of(sets: Ragged) -> Tensor:
@@ -115,6 +115,42 @@ class AttentionPooling(nn.Module):
         return torch.cat([pooled, mean, sizes.log1p()], dim=1)
 
 
+class DistanceCounts(nn.Module):
+    """How many members of a set lie near the center, for several distances, and how much there is of what is learned.
+
+    A mean over a set forgets how many members it has and how many of them are near. With distances ``r_k`` (half the side
+    of a cell, then each half of the one before), the first part is ``log(1 + sum_i exp(-d_i / r_k))``, the second
+    ``log(1 + sum_i softplus(W [x_i, e^(-d_i / r_1), ...]))``.
+
+    Args:
+        dim: length of the members' vectors.
+        distances: how many, K.
+        size_m: side of a cell, meters.
+        learned: length of the second part.
+
+    >>> near, far = torch.tensor([[100.0, 0.0]]), torch.tensor([[0.0, 500.0]])
+    >>> pool = DistanceCounts(4, distances=3, size_m=1000.0, learned=2)
+    >>> found = [pool(torch.zeros(1, 4), meters, torch.tensor([0]), 1) for meters in (near, far)]
+    >>> found[0].shape, bool((found[0][:, :3] > found[1][:, :3]).all())
+    (torch.Size([1, 5]), True)
+    """
+
+    reach: Tensor
+
+    def __init__(self, dim: int, distances: int, size_m: float, learned: int = 32) -> None:
+        super().__init__()
+        self.out = distances + learned
+        self.weigh = nn.Linear(dim + distances, learned)
+        reach = size_m / 2.0 ** torch.arange(1, distances + 1)
+        self.register_buffer("reach", reach, persistent=False)
+
+    def forward(self, members: Tensor, meters: Tensor, segment: Tensor, count: int) -> Tensor:
+        """(total, dim) members, (total, 2) meters from the center -> (count, K + learned)."""
+        near = torch.exp(-meters.norm(dim=1, keepdim=True).to(members.dtype) / self.reach)
+        weights = F.softplus(self.weigh(torch.cat([members, near], dim=1)))
+        return segment_sum(torch.cat([near, weights], dim=1), segment, count).log1p()
+
+
 class GraphAttention(nn.Module):
     """One layer of graph attention over edges and self-loops, added to its input.
 
@@ -161,6 +197,8 @@ class PoiSetEncoder(nn.Module):
         positions: whether positions in the cell are read, as sines and cosines (not of ``set2set``).
         size_m: side of the cell in meters, by which positions are divided.
         trained_categories: whether vectors of categories are trained, too; ready ones can stay as they are.
+        distances: in how many distances from the center points are counted, see `DistanceCounts`; 0 counts only all of
+            them (not of ``set2set``, and only with positions).
 
     Source: founding document 003; its pooling has 49,664 weights with categories of 64 components.
 
@@ -179,6 +217,7 @@ class PoiSetEncoder(nn.Module):
         positions: bool = True,
         size_m: float = 1000.0,
         trained_categories: bool = True,
+        distances: int = 0,
     ) -> None:
         super().__init__()
         self.categories = whole("categories", categories, 1, MAX_CATEGORIES)
@@ -191,6 +230,7 @@ class PoiSetEncoder(nn.Module):
         self.pooling, self.size_m = pooling, float(size_m)
         self.positions = bool(positions) and pooling != "set2set"
         self.trained_categories = bool(trained_categories)
+        self.distances = whole("distances", distances, 0, MAX_DISTANCES) if self.positions else 0
         self.vectors = nn.Embedding(categories, category_dim)
         self.vectors.weight.requires_grad_(self.trained_categories)
         self.place = nn.Linear(8, category_dim) if self.positions else None
@@ -200,6 +240,8 @@ class PoiSetEncoder(nn.Module):
             self.pool, pooled = Set2Set(category_dim), 2 * category_dim
         else:
             self.pool, pooled = AttentionPooling(category_dim), 2 * category_dim + 1
+        self.near = DistanceCounts(category_dim, self.distances, self.size_m) if self.distances else None
+        pooled += 0 if self.near is None else self.near.out
         self.project = nn.Identity() if pooling == "set2set" and pooled == dim else nn.Linear(pooled, dim)
 
     @property
@@ -212,7 +254,7 @@ class PoiSetEncoder(nn.Module):
         return {
             "categories": self.categories, "dim": self.dim, "category_dim": self.category_dim,
             "pooling": self.pooling, "positions": self.positions, "size_m": self.size_m,
-            "trained_categories": self.trained_categories,
+            "trained_categories": self.trained_categories, "distances": self.distances,
         }  # fmt: skip
 
     def forward(self, batch: Batch) -> Tensor:
@@ -231,12 +273,15 @@ class PoiSetEncoder(nn.Module):
         with torch.autocast(
             batch.values.device.type, enabled=False
         ):  # small sums, which bf16 would only blur
-            members = self.vectors(category)
+            members = kinds = self.vectors(category)
             if self.place is not None:
                 members = members + self.place(self._place(batch.values[:, 1:]).to(members.dtype))
             for layer in self.layers:
                 members = layer(members, batch.edges)
-            pooled = self.pool(members, segments_of(batch), len(batch.offsets) - 1)
+            segment, count = segments_of(batch), len(batch.offsets) - 1
+            pooled = self.pool(members, segment, count)
+            if self.near is not None:
+                pooled = torch.cat([pooled, self.near(kinds, batch.values[:, 1:], segment, count)], dim=1)
             vectors: Tensor = self.project(pooled)
         return vectors
 

@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -84,6 +85,27 @@ def test_which_of_a_places_chips_mirrored_or_blanked(view: ChipsView) -> None:
     found = view.read(look([0, 2, 0, 3], turn=torch.tensor([1, 0, 3, 2])))
     for at, (number, turns) in enumerate(((0, 1), (2, 0), (0, 3), (3, 2))):
         assert np.array_equal(found[at].numpy(), np.rot90(chip(number), turns, (1, 2)))
+
+
+def test_crops_and_other_light(view: ChipsView) -> None:
+    """Oracles: OpenCV's bilinear resize of the middle, and slices; the formulas of ColorJitter in float64."""
+    crop = torch.tensor([[1.0, 0.3, 0.3], [0.5, 0.0, 0.0], [0.5, 1.0, 0.5]])
+    found = view.read(look([0, 0, 0], crop=crop)).numpy()
+    given = chip(0).astype(np.float32)
+    np.testing.assert_allclose(found[0], given, atol=1e-2)
+    for at, (top, left) in ((1, (0, 0)), (2, (2, 4))):
+        part = given[:, top : top + 4, left : left + 4].transpose(1, 2, 0)
+        enlarged = cv2.resize(part, (8, 8), interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1)
+        np.testing.assert_allclose(found[at][:, 1:-1, 1:-1], enlarged[:, 1:-1, 1:-1], atol=1e-2)
+    light = torch.tensor([[0.5, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0], [0.8, 0.9, 0.7]])
+    found = view.read(look([0, 0, 0, 0], light=light)).numpy()
+    exact = given.astype(np.float64)
+    np.testing.assert_allclose(found[0], exact * 0.5, rtol=1e-5)
+    np.testing.assert_allclose(found[1], np.full_like(exact, exact.mean()), rtol=1e-5)
+    np.testing.assert_allclose(found[2], np.broadcast_to(exact.mean(0), exact.shape), rtol=1e-5)
+    dark = exact * 0.8
+    flat = dark.mean() + 0.9 * (dark - dark.mean())
+    np.testing.assert_allclose(found[3], flat.mean(0) + 0.7 * (flat - flat.mean(0)), rtol=1e-4)
 
 
 def test_what_cannot_be_read(view: ChipsView) -> None:

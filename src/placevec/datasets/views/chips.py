@@ -35,6 +35,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -59,7 +60,7 @@ THOUSANDS = ", x 10,000"
 """Of float32 in a view's ``values``: its numbers are reflectances times 10,000, not reflectances."""
 _FULL_SCALES = {"uint8": 255.0, "uint16": 10_000.0, "int16": 10_000.0}
 _COLUMNS = {"place_id": pa.string(), "view": pa.string(), "shard": pa.int32(), "row": pa.int32()}
-_WARPS = ("chip", "turn", "flip", "keep")
+_WARPS = ("chip", "crop", "turn", "flip", "light", "keep")
 
 
 def full_scale_of(values: str) -> float:
@@ -159,8 +160,12 @@ class ChipsView:
         """(n, C, size_px, size_px) float32: the stored numbers. Rows without a chip are zeros.
 
         A look's ``warp`` can have ``chip`` (n,) int64, which of a place's chips, modulo their number (default the
-        first); ``turn`` (n,) int64, quarter turns counter-clockwise; ``flip`` (n, 2) bool, mirroring east to west, and
-        north to south; ``keep`` (n, C) bool, bands that are not set to zero.
+        first); ``crop`` (n, 3) float32, a square that is enlarged to the whole chip, bilinearly: its side as a share of
+        the chip's, and where it begins, from 0 (west, north) to 1 (as far east, as far south as it fits); ``turn`` (n,)
+        int64, quarter turns counter-clockwise; ``flip`` (n, 2) bool, mirroring east to west, and north to south;
+        ``light`` (n, 3) float32, factors of brightness, contrast (about the mean of the chip) and saturation (about the
+        mean of the bands; 0 is gray), after which values are at least 0, and of bytes at most 255; ``keep`` (n, C) bool,
+        bands that are not set to zero.
 
         Raises:
             InputError: a row that does not exist, a synthetic point, or another warp.
@@ -182,7 +187,7 @@ class ChipsView:
             if not 0 <= row < len(array):
                 raise DatasetError(f"{self._shards.path / TABLE} refers to row {row} of {shard_name(shard)}")
             out[one] = array[row, :, top : top + size, left : left + size][self._places[shard]]
-        return _warped(torch.from_numpy(out), look)
+        return _warped(torch.from_numpy(out), look, 255.0 if self._spec.values.startswith("uint8") else None)
 
     def _check(self, look: Look) -> None:
         rows = look.rows
@@ -207,7 +212,28 @@ class ChipsView:
         return np.asarray(np.where(there & (count > 0), at, -1), np.int64)
 
 
-def _warped(chips: Tensor, look: Look) -> Tensor:
+def _cropped(chips: Tensor, crop: Tensor) -> Tensor:
+    """Squares of the chips, as large as the chips: `torch.nn.functional.grid_sample` between the centers of pixels."""
+    side, begin = crop[:, :1], crop[:, 1:]
+    across = (torch.arange(chips.shape[3]) + 0.5) / chips.shape[3]
+    x, y = (2.0 * (side * across + (1.0 - side) * begin[:, axis, None]) - 1.0 for axis in (0, 1))
+    grid = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=3)
+    return F.grid_sample(chips, grid.to(chips.dtype), padding_mode="border", align_corners=False)
+
+
+def _lit(chips: Tensor, light: Tensor, most: float | None) -> Tensor:
+    """Other brightness, contrast and saturation, as torchvision's ``ColorJitter``; bands are weighted equally."""
+    bright, contrast, saturation = light.to(chips.dtype)[:, :, None, None, None].unbind(1)
+    chips = chips * bright
+    mean = chips.mean((1, 2, 3), keepdim=True)
+    chips = mean + contrast * (chips - mean)
+    gray = chips.mean(1, keepdim=True)
+    return (gray + saturation * (chips - gray)).clamp(0.0, most)
+
+
+def _warped(chips: Tensor, look: Look, most: float | None = None) -> Tensor:
+    if "crop" in look.warp:
+        chips = _cropped(chips, look.warp["crop"])
     if "turn" in look.warp:
         quarters = look.warp["turn"] % 4
         for turns in (1, 2, 3):
@@ -217,6 +243,8 @@ def _warped(chips: Tensor, look: Look) -> Tensor:
     if "flip" in look.warp:
         for axis, dim in ((0, 3), (1, 2)):
             chips = torch.where(look.warp["flip"][:, axis, None, None, None], chips.flip(dim), chips)
+    if "light" in look.warp:
+        chips = _lit(chips, look.warp["light"], most)
     return chips * look.warp["keep"][:, :, None, None] if "keep" in look.warp else chips
 
 

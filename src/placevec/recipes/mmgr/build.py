@@ -262,6 +262,7 @@ def _sampler(side: _Side, rows: Ints, config: MmgrConfig, seed: int, *, augment:
         angle=config.augment and is_map, turn=config.augment and not is_map, flip=config.augment,
         drop=config.drop_channels if channels > 1 else 0.0, channels=channels,
         chips=None if is_map else chips_of(side.image),
+        **({} if is_map or not config.augment else {"crop": config.crop_share, "jitter": config.jitter, "gray": config.gray}),
     )  # fmt: skip
     return CellSampler(
         rows, side.has_image, side.has_pois, batch_size=config.batch_size, seed=seed, lonlat=side.dataset.lonlat,
@@ -311,7 +312,7 @@ def _poi_encoder(spec: ViewSpec, config: MmgrConfig) -> PoiSetEncoder:
             "poi-set", categories=len(spec.channels), dim=dim, category_dim=config.category_dim,
             pooling=config.pooling, positions=config.positions and reader_of(spec).by_coordinates,
             size_m=float(spec.size_m or cast(float, config.size_m)),
-            trained_categories=config.train_categories or config.category_vectors is None,
+            trained_categories=config.train_categories or config.category_vectors is None, distances=config.distances,
         ),
     )  # fmt: skip
 

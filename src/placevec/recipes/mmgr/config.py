@@ -44,6 +44,13 @@ class MmgrConfig(Options):
     max_places: int | None = option(None, "Maximum number of cells, drawn at random (default: all)", min=2)
     augment: bool = option(True, "Random rotation, mirroring and small shifts of images")
     drop_channels: float = option(0.2, "Probability of dropping a layer or band in training", min=0, below=1)
+    crop_share: float = option(
+        1.0, "Minimum share of a chip's area that an augmented image shows, enlarged (1: all of it)", above=0, max=1
+    )
+    jitter: float = option(
+        0.0, "Changes of brightness, contrast and saturation of augmented chips, each way", min=0, below=1
+    )
+    gray: float = option(0.0, "Probability that an augmented chip is gray", min=0, max=1)
     keep_share: float = option(
         0.5, "Minimum share of a cell's points that a sample keeps (1 keeps all)", above=0, max=1
     )
@@ -91,6 +98,14 @@ class MmgrConfig(Options):
     )
     positions: bool = option(
         True, "Positions of the points in the cell as input (not with set2set)", group=POIS
+    )
+    distances: int = option(
+        7,
+        "Number of distances from the center, each half the previous one, within which points are counted (0 counts "
+        "only all points; not with set2set)",
+        group=POIS,
+        min=0,
+        max=16,
     )
     category_dim: int = option(64, "Length of the category vectors", group=POIS, min=4)
     category_vectors: Path | None = option(

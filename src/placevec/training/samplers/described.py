@@ -16,6 +16,8 @@ from placevec.geo import Floats, Ints
 from placevec.training.samplers.epochs import PAIRS, Epochs, checked_rows, generator, slice_of
 
 _MIX = 5
+_JITTERED = 0.8
+"""Share of chips whose colors are disturbed at all, as in SimCLR (Chen et al. 2020, arXiv:2002.05709)."""
 IMAGE, WORDS, TYPES = "image", "words", "types"
 """Slots: the image of a place, one of its texts, the name of its type."""
 
@@ -31,6 +33,9 @@ class Disturbed:
         drop: probability of blanking each channel; one at least stays.
         channels: of the view, needed with ``drop``.
         chips: (N,) images of each place, one of which is drawn; None where there is one.
+        crop: smallest share of a chip's area that is kept, in a square that is enlarged again; 1 keeps all.
+        jitter: brightness, contrast and saturation of chips are multiplied by 1 +- this, of four in five.
+        gray: probability of turning a chip gray.
     """
 
     angle: bool = False
@@ -39,6 +44,9 @@ class Disturbed:
     drop: float = 0.0
     channels: int = 0
     chips: Ints | None = None
+    crop: float = 1.0
+    jitter: float = 0.0
+    gray: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.drop < 1 or (self.drop and self.channels < 2):
@@ -65,6 +73,14 @@ class Disturbed:
             found["keep"] = keep
         if self.chips is not None:
             found["chip"] = random.integers(0, np.maximum(self.chips[rows], 1))
+        if self.crop < 1:
+            side = np.sqrt(random.uniform(self.crop, 1.0, count))
+            found["crop"] = np.column_stack([side, random.random((count, 2))]).astype(np.float32)
+        if self.jitter or self.gray:
+            light = random.uniform(1.0 - self.jitter, 1.0 + self.jitter, (count, 3))
+            light[random.random(count) >= _JITTERED] = 1.0
+            light[random.random(count) < self.gray, 2] = 0.0
+            found["light"] = light.astype(np.float32)
         return found
 
 
