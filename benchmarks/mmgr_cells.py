@@ -231,6 +231,7 @@ def near(cells: Cells) -> Floats:
     away = np.hypot(*sets.values[:, 1:].numpy().T)
     which = np.repeat(np.arange(len(rows)), np.diff(sets.offsets.numpy()))
     inside = [
-        np.bincount(which[away < cells.dataset.footprint_m / 2**halved], minlength=len(rows)) for halved in range(1, 8)
+        np.bincount(which[away < cells.dataset.footprint_m / 2**halved], minlength=len(rows))
+        for halved in range(1, 8)
     ]
     return np.stack(inside, axis=1).astype(np.float64)

@@ -116,7 +116,9 @@ def test_points_are_counted_by_distance() -> None:
     members = torch.randn(9, 4, generator=torch.Generator().manual_seed(2))
     found = pool(members, given.values[:, 1:], SEGMENT, 4).detach().double().numpy()
     weight, bias = (value.detach().double().numpy() for value in (pool.weigh.weight, pool.weigh.bias))
-    near = np.exp(-np.hypot(*given.values[:, 1:].double().numpy().T)[:, None] / np.array([200.0, 100.0, 50.0]))
+    near = np.exp(
+        -np.hypot(*given.values[:, 1:].double().numpy().T)[:, None] / np.array([200.0, 100.0, 50.0])
+    )
     weights = np.log1p(np.exp(np.hstack([members.double().numpy(), near]) @ weight.T + bias))
     for number, (first, last) in enumerate(((0, 4), (4, 4), (4, 5), (5, 9))):
         expected = np.log1p(np.hstack([near, weights])[first:last].sum(0))

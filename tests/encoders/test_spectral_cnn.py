@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from placevec import encoders
-from placevec.encoders.spectral_cnn import FoundingSpectralCNN, SpectralCNN, index_bands
+from placevec.encoders.spectral_cnn import FoundingSpectralCNN, SpectralCNN, band_statistics, index_bands
 from placevec.errors import ModelError
 
 BANDS = ("B02", "B03", "B04", "B08")
@@ -43,6 +44,28 @@ def test_founding_equals_its_layers_written_out(training: bool) -> None:
         x = F.max_pool2d(x, 2) if block < 2 else x
     x = x.mean((2, 3)) @ weights["project.weight"].T + weights["project.bias"]
     torch.testing.assert_close(network(batch), x / x.norm(dim=1, keepdim=True), atol=1e-5, rtol=1e-4)
+
+
+def test_statistics_of_bands_are_those_of_numpy() -> None:
+    """Oracle: numpy's mean, standard deviation and percentiles by nearest rank, of 32 x 32 pixels."""
+    batch = chips(2, side=32)
+    found = band_statistics(batch).reshape(2, 5, 4)
+    flat = batch.numpy().reshape(2, 4, -1).astype(np.float64)
+    ranks = np.percentile(flat, [10, 50, 90], axis=2, method="nearest")
+    wanted = np.stack([flat.mean(2), flat.std(2), *ranks], axis=1)
+    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-4)
+
+
+def test_statistics_reach_the_vectors() -> None:
+    """Invariant: without convolutions, vectors of mirrored chips are equal and those of brighter ones are not."""
+    torch.manual_seed(0)
+    network = SpectralCNN(BANDS, dim=4, width=8, statistics=True).eval()
+    batch = chips(3)
+    with torch.no_grad():
+        network.head[0].weight[:, : 8 * 8].zero_()
+        plain, mirrored, brighter = (network(one) for one in (batch, batch.flip(3), batch + 2_000.0))
+    torch.testing.assert_close(plain, mirrored)
+    assert (plain - brighter).abs().max() > 1e-3
 
 
 def test_indices_are_computed_from_bands_by_name() -> None:

@@ -18,6 +18,8 @@ from placevec.encoders.tile_cnn import convolution, finished
 from placevec.errors import ModelError
 
 MAX_BANDS = 64
+PER_BAND = 5
+"""Numbers of `band_statistics` for each band."""
 MAX_REFLECTANCE = 2.0
 """Clouds and snow reach about there; more is a defect of a pixel."""
 INDICES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -118,6 +120,9 @@ class SpectralCNN(nn.Module):
     previous one and with attention over its channels at its end. Mean and max pooling feed one hidden layer and a linear
     layer to ``dim``. A quarter of the multiplications of `FoundingSpectralCNN`.
 
+    With ``statistics`` the hidden layer also reads `band_statistics` of the standardized bands, which hardly survive
+    pooled convolutions and say much about land cover.
+
     Args:
         bands: names of the bands in the order of the channels.
         dim: length of the vectors.
@@ -125,6 +130,7 @@ class SpectralCNN(nn.Module):
         indices: of `INDICES`, whose bands must be among ``bands``.
         full_scale: the value that stands for a reflectance of 1: 10,000 for Sentinel-2, 255 for bytes.
         unit_norm: scale vectors to length 1.
+        statistics: whether the hidden layer reads statistics of the bands, too.
 
     >>> network = SpectralCNN(["B02", "B03", "B04", "B08"], indices=["ndvi"])
     >>> network.eval()(torch.full((2, 4, 64, 64), 2000.0)).shape
@@ -139,6 +145,7 @@ class SpectralCNN(nn.Module):
         indices: Sequence[str] = (),
         full_scale: float = 10_000.0,
         unit_norm: bool = True,
+        statistics: bool = False,
     ) -> None:
         super().__init__()
         self.bands, self.indices = band_names("bands", bands, 1), band_names("indices", indices, 0)
@@ -146,6 +153,7 @@ class SpectralCNN(nn.Module):
         self.dim = whole("dim", dim, 1, 8192)
         self.width = channels_of_layers(width)
         self.full_scale, self.unit_norm = positive("full_scale", full_scale), switch("unit_norm", unit_norm)
+        self.statistics = switch("statistics", statistics)
         inputs = len(self.bands) + len(self.indices)
         self.standard = nn.BatchNorm2d(inputs, affine=False)
         self.body = nn.Sequential(
@@ -159,13 +167,14 @@ class SpectralCNN(nn.Module):
             convolution(4 * width, 4 * width, 3),
             ChannelAttention(4 * width, width),
         )
-        self.head = nn.Sequential(nn.Linear(8 * width, 8 * width), nn.ReLU(), nn.Linear(8 * width, dim))
+        read = 8 * width + (PER_BAND * inputs if self.statistics else 0)
+        self.head = nn.Sequential(nn.Linear(read, 8 * width), nn.ReLU(), nn.Linear(8 * width, dim))
 
     def config(self) -> dict[str, Any]:
         """The arguments that build this encoder again, as plain JSON."""
         return {
             "bands": list(self.bands), "dim": self.dim, "width": self.width, "indices": list(self.indices),
-            "full_scale": self.full_scale, "unit_norm": self.unit_norm,
+            "full_scale": self.full_scale, "unit_norm": self.unit_norm, "statistics": self.statistics,
         }  # fmt: skip
 
     def forward(self, batch: Tensor) -> Tensor:
@@ -175,9 +184,30 @@ class SpectralCNN(nn.Module):
         shares = torch.nan_to_num(batch.to(dtype) / self.full_scale, nan=0.0).clamp(0.0, MAX_REFLECTANCE)
         planes = [shares, *(_index(shares[:, a], shares[:, b])[:, None] for a, b in self._pairs)]
         inputs = torch.cat(planes, dim=1) if self._pairs else shares
-        features = self.body(self.standard(inputs).contiguous(memory_format=torch.channels_last))
-        vectors = finished(self.head, torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1))
+        standard = self.standard(inputs)
+        features = self.body(standard.contiguous(memory_format=torch.channels_last))
+        pooled = [features.mean((2, 3)), features.amax((2, 3))]
+        if self.statistics:
+            pooled.append(band_statistics(standard).to(features.dtype))
+        vectors = finished(self.head, torch.cat(pooled, dim=1))
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
+
+
+def band_statistics(planes: Tensor) -> Tensor:
+    """(N, 5 C): mean, standard deviation, and 10th, 50th and 90th percentiles of each of the (N, C, H, W) planes.
+
+    Percentiles are nearest ranks, of every few rows and columns if a plane has more than 32 of them.
+
+    >>> band_statistics(torch.arange(16.0).reshape(1, 1, 4, 4)).round(decimals=2)
+    tensor([[ 7.5000,  4.6100,  2.0000,  8.0000, 14.0000]])
+    """
+    planes = planes.float()
+    coarse = (
+        planes[:, :, :: -(-planes.shape[2] // 32), :: -(-planes.shape[3] // 32)].flatten(2).sort(dim=2).values
+    )
+    ranks = [round(share * (coarse.shape[2] - 1)) for share in (0.1, 0.5, 0.9)]
+    deviations = planes.var((2, 3), correction=0).clamp(min=1e-12).sqrt()
+    return torch.cat([planes.mean((2, 3)), deviations, coarse[:, :, ranks].transpose(1, 2).flatten(1)], dim=1)
 
 
 def index_bands(index: str, bands: Sequence[str]) -> tuple[int, int]:

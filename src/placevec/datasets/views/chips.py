@@ -215,9 +215,10 @@ class ChipsView:
 def _cropped(chips: Tensor, crop: Tensor) -> Tensor:
     """Squares of the chips, as large as the chips: `torch.nn.functional.grid_sample` between the centers of pixels."""
     side, begin = crop[:, :1], crop[:, 1:]
-    across = (torch.arange(chips.shape[3]) + 0.5) / chips.shape[3]
+    across = (torch.arange(chips.shape[3]) + 0.5) / chips.shape[3]  # chips are square
     x, y = (2.0 * (side * across + (1.0 - side) * begin[:, axis, None]) - 1.0 for axis in (0, 1))
-    grid = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=3)
+    square = (len(chips), *chips.shape[2:])
+    grid = torch.stack([x[:, None, :].expand(square), y[:, :, None].expand(square)], dim=3)
     return F.grid_sample(chips, grid.to(chips.dtype), padding_mode="border", align_corners=False)
 
 

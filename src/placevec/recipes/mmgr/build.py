@@ -262,7 +262,11 @@ def _sampler(side: _Side, rows: Ints, config: MmgrConfig, seed: int, *, augment:
         angle=config.augment and is_map, turn=config.augment and not is_map, flip=config.augment,
         drop=config.drop_channels if channels > 1 else 0.0, channels=channels,
         chips=None if is_map else chips_of(side.image),
-        **({} if is_map or not config.augment else {"crop": config.crop_share, "jitter": config.jitter, "gray": config.gray}),
+        **(
+            {"crop": config.crop_share, "jitter": config.jitter, "gray": config.gray}
+            if config.augment and not is_map
+            else {}
+        ),
     )  # fmt: skip
     return CellSampler(
         rows, side.has_image, side.has_pois, batch_size=config.batch_size, seed=seed, lonlat=side.dataset.lonlat,
@@ -293,7 +297,10 @@ def _image_encoder(spec: ViewSpec, config: MmgrConfig) -> nn.Module:
     if name == "spectral-cnn":
         if is_map:
             raise UsageError(f"--encoder {name} reads chips, not the map {spec.name}")
-        return encoders.build(name, bands=spec.channels, dim=config.dim, width=config.width, full_scale=scale)
+        return encoders.build(
+            name, bands=spec.channels, dim=config.dim, width=config.width, full_scale=scale,
+            statistics=config.band_statistics,
+        )  # fmt: skip
     if not is_map:
         raise UsageError(
             f"--encoder {name} reads maps, not chips: choose resnet-18 or spectral-cnn for {spec.name}"

@@ -45,7 +45,10 @@ class MmgrConfig(Options):
     augment: bool = option(True, "Random rotation, mirroring and small shifts of images")
     drop_channels: float = option(0.2, "Probability of dropping a layer or band in training", min=0, below=1)
     crop_share: float = option(
-        1.0, "Minimum share of a chip's area that an augmented image shows, enlarged (1: all of it)", above=0, max=1
+        1.0,
+        "Minimum share of a chip's area that an augmented image shows, enlarged (1: all of it)",
+        above=0,
+        max=1,
     )
     jitter: float = option(
         0.0, "Changes of brightness, contrast and saturation of augmented chips, each way", min=0, below=1
@@ -79,6 +82,11 @@ class MmgrConfig(Options):
         (),
         "Bands of the --init network in order, if the weights do not name them (default: red,green,blue for three;"
         " the Sentinel-2 bands for 12 and 13)",
+        group=IMAGE,
+    )
+    band_statistics: bool = option(
+        True,
+        "Mean, spread and percentiles of each band as input of the last layers of spectral-cnn",
         group=IMAGE,
     )
     full_scale: float | None = option(

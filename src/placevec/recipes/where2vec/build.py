@@ -280,7 +280,7 @@ def _image_encoder(spec: ViewSpec, config: Where2VecConfig, *, is_map: bool) -> 
         if name == "spectral-cnn":
             return encoders.build(
                 name, bands=spec.channels, dim=config.dim, width=config.width, indices=config.indices,
-                full_scale=scale,
+                full_scale=scale, statistics=config.band_statistics,
             )  # fmt: skip
         return encoders.build(name, channels=len(spec.channels), dim=config.dim, full_scale=scale)
     options: dict[str, Any] = {"channels": len(spec.channels), "dim": config.dim}

@@ -113,6 +113,11 @@ class Where2VecConfig(Options):
     indices: tuple[str, ...] = option(
         (), "Spectral indices added as channels of spectral-cnn: ndvi, ndwi", group=IMAGE
     )
+    band_statistics: bool = option(
+        True,
+        "Mean, spread and percentiles of each band as input of the last layers of spectral-cnn",
+        group=IMAGE,
+    )
     full_scale: float | None = option(
         None,
         "Pixel value that stands for a reflectance of 1 (default: 255 for bytes, 1 for float32, otherwise 10000)",
