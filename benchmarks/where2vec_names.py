@@ -1,9 +1,9 @@
 """Do images and names of Where2Vec carry to ground that it has not seen? Natural Earth on Blue Marble, 13 types.
 
-    python -m benchmarks.where2vec_names OUT [--method NAME ...] [--fold N ...]
+    python -m benchmarks.where2vec_names OUT [--method NAME ...] [--fold N ...] [--seeds 3]
 
-Three folds of 20-degree blocks, each with a seed of its own, so that every entity is tested once (`benchmarks.blue_marble`).
-All see the same chips: three bands in windows of several sides. Steps have 256 places; those of the original's network take
+Three folds of 20-degree blocks, so that every entity is tested once for each seed (`benchmarks.blue_marble`); tables have the
+mean over the seeds. All see the same chips: three bands in windows of several sides. Steps have 256 places; those of the original's network take
 several times as long as ours. Text models are left as they are, so that vectors of texts are computed
 once, for the original too. Validation blocks choose the epoch and what is tried; test blocks are read at the end.
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -41,24 +42,27 @@ BANDS = tuple(f"{color}_{side:.0f}km" for side in SIDES_KM for color in ("red", 
 BUFFER_KM = max(SIDES_KM) * 2**0.5
 FROZEN: dict[str, Any] = {"lora_rank": 0, "device": "cpu", "precision": "fp32", "projector": 0}
 OURS: dict[str, Any] = {"batch_size": 256, "learning_rate": 1e-3}
+BEFORE: dict[str, Any] = {**OURS, "semantic_weight": 0.3, "band_statistics": False}
 METHODS: dict[str, dict[str, Any]] = {
     "default": OURS,
+    "semantic weight 0.3, no statistics": BEFORE,
     "original": {"preset": "founding", "save_every": 0, "schedule": "cosine", "full_scale": 255.0},
-    "semantic weight 1": {**OURS, "semantic_weight": 1.0, "epochs": 8, "steps_per_epoch": 12},
-    "semantic weight 3": {**OURS, "semantic_weight": 3.0, "epochs": 8, "steps_per_epoch": 12},
+    "semantic weight 3, no statistics": {**BEFORE, "semantic_weight": 3.0},
     "default, multilingual": {**OURS, "text_model": "multilingual-e5-small"},
 }
-EPOCHS, STEPS = 6, 7
+EPOCHS, STEPS = 8, 12
 NOTHING, UNTRAINED = "nothing learned", "untrained"
 
 
-def trained(out: Path, name: str, fold: int, sets: dict[str, Any], options: dict[str, Any]) -> Model:
+def trained(
+    out: Path, name: str, fold: int, seed: int, sets: dict[str, Any], options: dict[str, Any]
+) -> Model:
     """A model, kept in OUT with the processor time that it took."""
-    run = out / slug(name) / f"run-{fold}"
+    run = out / slug(name) / f"run-{fold}-{seed}"
     if not (run / "done").exists():
         began = time.process_time()
         api.train(
-            "where2vec", sets["train"], out=run, force=True, validation=sets["validation"], seed=fold,
+            "where2vec", sets["train"], out=run, force=True, validation=sets["validation"], seed=seed,
             **{**FROZEN, "epochs": EPOCHS, "steps_per_epoch": STEPS, **options},
         )  # fmt: skip
         (run / "done").write_text(f"{time.process_time() - began:.0f} s of processor time")
@@ -141,7 +145,7 @@ def city_ranks(model: Model, of: Entities, rows: np.ndarray, images: np.ndarray)
 
 
 def without_learning(
-    of: Entities, pixels: np.ndarray, rows: dict[str, np.ndarray], fold: int
+    of: Entities, pixels: np.ndarray, rows: dict[str, np.ndarray], seed: int
 ) -> dict[str, np.ndarray]:
     """Predicted types of the test places by the commonest type, coordinates, and color statistics of the same windows."""
     types = {part: of.types[which] for part, which in rows.items()}
@@ -149,13 +153,13 @@ def without_learning(
     found = {"chance: the commonest type": np.repeat(values[counts.argmax()], len(rows["test"]))}
     for what, features in (("coordinates", of.lonlat), ("color statistics", blue_marble.statistics(pixels))):
         found[f"{what}, forest"] = forest(
-            {part: features[which] for part, which in rows.items()}, types, fold
+            {part: features[which] for part, which in rows.items()}, types, seed
         )
     return found
 
 
 def with_model(
-    out: Path, name: str, fold: int, of: Entities, pixels: np.ndarray, rows: dict[str, np.ndarray]
+    out: Path, name: str, fold: int, seed: int, of: Entities, pixels: np.ndarray, rows: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Predicted types of the test places, and ranks of their cities."""
     types = {part: of.types[which] for part, which in rows.items()}
@@ -164,18 +168,18 @@ def with_model(
         for part, which in rows.items()
     }
     if name == UNTRAINED:
-        torch.manual_seed(fold)
-        network = encoders.build("spectral-cnn", bands=BANDS, full_scale=255.0).eval()
+        torch.manual_seed(seed)
+        network = encoders.build("spectral-cnn", bands=BANDS, full_scale=255.0, statistics=True).eval()
         images = {part: _encoded(network, pixels[which]) for part, which in rows.items()}
-        return {f"{name}: vectors, forest": forest(images, types, fold)}
-    model = trained(out, name, fold, sets, METHODS[name])
+        return {f"{name}: vectors, forest": forest(images, types, seed)}
+    model = trained(out, name, fold, seed, sets, METHODS[name])
     images = {part: vectors(model, dataset) for part, dataset in sets.items()}
     prior, plain, validated = by_name(model, images, types)
     return {
         f"validation {name}": validated,
         f"{name}: by names of types": prior,
         f"{name}: by names of types, no prior": plain,
-        f"{name}: vectors, forest": forest(images, types, fold),
+        f"{name}: vectors, forest": forest(images, types, seed),
         **{f"rank {name} {code}": found for code, found in city_ranks(model, of, rows["test"], images["test"]).items()},
     }  # fmt: skip
 
@@ -191,44 +195,67 @@ def main() -> None:
     )
     parser.add_argument("out", type=Path)
     parser.add_argument("--method", action="append", choices=[NOTHING, UNTRAINED, *METHODS])
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--fold", type=int, action="append", choices=range(blue_marble.FOLDS))
     asked = parser.parse_args()
     torch.set_num_threads(1)
     of = blue_marble.entities()
     share_text_vectors(asked.out, of)
     pixels = np.concatenate([blue_marble.chips(of.lonlat, side, SIZE_PX) for side in SIDES_KM], axis=1)
-    found: dict[str, np.ndarray] = {}
-    for fold, parts in enumerate(blue_marble.folds(of, BUFFER_KM)):
+    found: dict[str, list[np.ndarray]] = {}
+    methods, seeds = [NOTHING, UNTRAINED, *METHODS], range(asked.seeds)
+    folds = list(enumerate(blue_marble.folds(of, BUFFER_KM)))
+    for name, seed, (fold, parts) in itertools.product(methods, seeds, folds):
         rows = dict(zip(("train", "validation", "test"), parts, strict=True))
-        for name in [NOTHING, UNTRAINED, *METHODS]:
-            file = asked.out / f"{slug(name)}-{fold}.npz"
-            wanted = name in (asked.method or METHODS) and fold in (asked.fold or range(blue_marble.FOLDS))
-            if not file.exists() and wanted:
-                asked.out.mkdir(parents=True, exist_ok=True)
-                made = (
-                    without_learning(of, pixels, rows, fold)
-                    if name == NOTHING
-                    else with_model(asked.out, name, fold, of, pixels, rows)
-                )
-                np.savez(file, **made)  # type: ignore[arg-type]
-            if file.exists():
-                chosen = np.load(file).get(f"validation {name}")
-                if chosen is not None:
-                    print(f"{name}, fold {fold}: {chosen[0]:.3f} of the validation places by names of types")
-                cities = rows["test"][of.types[rows["test"]] == CITY]
-                for what, values in np.load(file).items():
-                    if what.startswith("validation "):
-                        continue
-                    ranked = what.startswith("rank ")
-                    where = cities if ranked else rows["test"]
-                    right = values if ranked else values == of.types[where]
-                    found.setdefault(what, np.full(len(of.types), np.nan))[where] = right
+        file = asked.out / f"{slug(name)}-{fold}-{seed}.npz"
+        wanted = name in (asked.method or methods) and fold in (asked.fold or range(blue_marble.FOLDS))
+        if not file.exists() and wanted:
+            asked.out.mkdir(parents=True, exist_ok=True)
+            made = (
+                without_learning(of, pixels, rows, seed)
+                if name == NOTHING
+                else with_model(asked.out, name, fold, seed, of, pixels, rows)
+            )
+            np.savez(file, **made)  # type: ignore[arg-type]
+        if file.exists():
+            collect(found, of, rows["test"], seed, name, fold, file)
     report(of, found)
 
 
-def report(of: Entities, found: dict[str, np.ndarray]) -> None:
+def collect(
+    found: dict[str, list[np.ndarray]],
+    of: Entities,
+    test: np.ndarray,
+    seed: int,
+    name: str,
+    fold: int,
+    file: Path,
+) -> None:
+    """Add what a file has of the test places of a fold: whether a type is right, or the rank of a city."""
+    stored = np.load(file)
+    chosen = stored.get(f"validation {name}")
+    if chosen is not None:
+        told = f"{chosen[0]:.3f} of the validation places by names of types"
+        print(f"{name}, fold {fold}, seed {seed}: {told}", flush=True)
+    cities = test[of.types[test] == CITY]
+    for what, values in stored.items():
+        if what.startswith("validation "):
+            continue
+        ranked = what.startswith("rank ")
+        where = cities if ranked else test
+        by_seed = found.setdefault(what, [])
+        while len(by_seed) <= seed:
+            by_seed.append(np.full(len(of.types), np.nan))
+        by_seed[seed][where] = values if ranked else values == of.types[where]
+
+
+def report(of: Entities, seeds: dict[str, list[np.ndarray]]) -> None:
+    """Tables of means over the seeds, and each seed's accuracy."""
+    found = {what: np.mean(values, axis=0) for what, values in seeds.items()}
     best = found.get("color statistics, forest", np.zeros(len(of.types)))
-    print("\n| rows | tested | accuracy | minus color statistics | mean of types |\n| - | - | - | - | - |")
+    print(
+        "\n| rows | tested | accuracy | by seed | minus color statistics | mean of types |\n| - | - | - | - | - | - |"
+    )
     for what, values in found.items():
         if what.startswith("rank "):
             continue
@@ -238,6 +265,7 @@ def report(of: Entities, found: dict[str, np.ndarray]) -> None:
         macro = np.mean([values[there & (of.types == one)].mean() for one in np.unique(of.types[there])])
         print(
             f"| {what} | {there.sum():,} | {values[there].mean():.3f} ({low:.3f} to {high:.3f}) |"
+            f" {', '.join(f'{one[there].mean():.3f}' for one in seeds[what])} |"
             f" {(values - best)[there].mean():+.3f} ({less:+.3f} to {more:+.3f}) | {macro:.3f} |"
         )
     print(f"\n| median rank of cities by name | {' | '.join(LANGUAGES)} |\n|{' - |' * (1 + len(LANGUAGES))}")
