@@ -20,6 +20,7 @@ from placevec.io.json_documents import NONE, check
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
+_AT_ONCE = 32_768
 _POLYGONS = ("Polygon", "MultiPolygon")
 WIDEST_ACROSS = 270.0
 """Degrees: a box across the 180th meridian that is wider than this probably has west and east swapped."""
@@ -184,14 +185,9 @@ class Area:
         """(N,) bool: which points lie inside the area, edges included."""
         lon, lat = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
         inside = np.zeros(lon.shape, bool)
-        first, last = np.fmin.reduce(lon, initial=np.inf), np.fmax.reduce(lon, initial=-np.inf)
-        for west, south, east, north in self.parts():
-            for turn in (0.0, -360.0, 360.0):
-                if (
-                    first + turn <= east and last + turn >= west
-                ):  # of a million points few lie on another turn
-                    turned = lon + turn if turn else lon
-                    inside |= (turned >= west) & (turned <= east) & (lat >= south) & (lat <= north)
+        for begin in range(0, len(lon), _AT_ONCE):  # as many as stay in a core's cache
+            some = slice(begin, begin + _AT_ONCE)
+            self._mark_in_box(lon[some], lat[some], inside[some])
         if self.polygon is not None and inside.any():
             from shapely import intersects_xy
 
@@ -203,6 +199,19 @@ class Area:
             held[on_edge] |= intersects_xy(self.polygon, -x[on_edge], y[on_edge])
             inside[inside] = held
         return inside
+
+    def _mark_in_box(
+        self, lon: NDArray[np.float64], lat: NDArray[np.float64], inside: NDArray[np.bool_]
+    ) -> None:
+        """Set (N,) flags of points in the bounding box, at any turn of longitude."""
+        first, last = np.fmin.reduce(lon, initial=np.inf), np.fmax.reduce(lon, initial=-np.inf)
+        for west, south, east, north in self.parts():
+            for turn in (0.0, -360.0, 360.0):
+                if (
+                    first + turn <= east and last + turn >= west
+                ):  # of a million points few lie on another turn
+                    turned = lon + turn if turn else lon
+                    inside |= (turned >= west) & (turned <= east) & (lat >= south) & (lat <= north)
 
     def intersects(self, other: Area) -> bool:
         """Whether two bounding boxes share any point (polygons are ignored).
