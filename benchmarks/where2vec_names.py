@@ -42,12 +42,12 @@ BANDS = tuple(f"{color}_{side:.0f}km" for side in SIDES_KM for color in ("red", 
 BUFFER_KM = max(SIDES_KM) * 2**0.5
 FROZEN: dict[str, Any] = {"lora_rank": 0, "device": "cpu", "precision": "fp32", "projector": 0}
 OURS: dict[str, Any] = {"batch_size": 256, "learning_rate": 1e-3}
-BEFORE: dict[str, Any] = {**OURS, "semantic_weight": 0.3, "band_statistics": False}
 METHODS: dict[str, dict[str, Any]] = {
     "default": OURS,
-    "semantic weight 0.3, no statistics": BEFORE,
+    "semantic weight 0.3": {**OURS, "semantic_weight": 0.3},
+    "semantic weight 1": {**OURS, "semantic_weight": 1.0},
+    "band statistics": {**OURS, "band_statistics": True},
     "original": {"preset": "founding", "save_every": 0, "schedule": "cosine", "full_scale": 255.0},
-    "semantic weight 3, no statistics": {**BEFORE, "semantic_weight": 3.0},
     "default, multilingual": {**OURS, "text_model": "multilingual-e5-small"},
 }
 EPOCHS, STEPS = 8, 12
@@ -169,7 +169,7 @@ def with_model(
     }
     if name == UNTRAINED:
         torch.manual_seed(seed)
-        network = encoders.build("spectral-cnn", bands=BANDS, full_scale=255.0, statistics=True).eval()
+        network = encoders.build("spectral-cnn", bands=BANDS, full_scale=255.0).eval()
         images = {part: _encoded(network, pixels[which]) for part, which in rows.items()}
         return {f"{name}: vectors, forest": forest(images, types, seed)}
     model = trained(out, name, fold, seed, sets, METHODS[name])

@@ -79,7 +79,7 @@ SHARED: dict[str, Any] = {
 OURS, FOUNDING, CHOSEN = "default", "founding", "chosen by validation"
 RIDGE, CHANCE = "coverage and counts, ridge to texts", "chance"
 MIN_POOL, BLOCK_M = 11, 1_000.0
-DEFAULT = Setting(Where2VecConfig.alpha, Where2VecConfig.semantic_weight)
+DEFAULT = Setting(Where2VecConfig.alpha, 0.3)
 OBJECTIVES: dict[str, Setting | None] = {OURS: DEFAULT, FOUNDING: None}
 FOUNDING_OPTIONS: dict[str, Any] = {
     "objective": "founding", "temperature": 0.07, "learn_temperature": False, "alpha": 0.5, "semantic_weight": 0.3

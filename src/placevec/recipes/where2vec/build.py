@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -48,6 +48,9 @@ _FORMS: Mapping[str, tuple[Form, Form]] = {
 """Objective -> forms of the instance and of the semantic part."""
 _MAP, _CHIPS, _TEXT = "raster", "chips", "text"
 _MAP_PX = 128
+_MAP_WEIGHT, _CHIPS_WEIGHT = 0.3, 3.0
+"""Weight of the semantic part. For chips 3 predicted types better than 0.3 and 1 on validation blocks (BENCHMARKS.md,
+"Images and names on unseen ground"); for maps no weight was clearly better than the published 0.3."""
 
 
 @dataclass
@@ -111,10 +114,13 @@ def build(
             f"{cut:,} of {len(side.texts):,} texts are longer than the {text.max_tokens} tokens that are read, and were"
             " truncated"
         )
-    semantic = config.semantic_weight > 0 and bool((side.types.codes[side.rows] != UNKNOWN).any())
-    if config.semantic_weight > 0 and not semantic:
-        notes.append("no place has a known type: the semantic part of the objective is left out")
     is_map = side.image.spec.kind == _MAP
+    if config.semantic_weight is None:
+        config = replace(config, semantic_weight=_MAP_WEIGHT if is_map else _CHIPS_WEIGHT)
+    asked = cast(float, config.semantic_weight) > 0
+    semantic = asked and bool((side.types.codes[side.rows] != UNKNOWN).any())
+    if asked and not semantic:
+        notes.append("no place has a known type: the semantic part of the objective is left out")
     sampler = _sampler(
         side, split.rows("train"), config, seed, semantic=semantic, disturbed=_disturbed(side, config)
     )
@@ -294,7 +300,7 @@ def _objective(config: Where2VecConfig, *, semantic: bool) -> TypeAware:
     return TypeAware(
         IMAGE, WORDS, TYPES if semantic else None, instance=instance, semantic=other,
         temperature=config.temperature or (0.1 if config.objective == "sigmoid" else 0.07), alpha=config.alpha,
-        semantic_weight=config.semantic_weight, learnable=config.learn_temperature,
+        semantic_weight=cast(float, config.semantic_weight), learnable=config.learn_temperature,
     )  # fmt: skip
 
 

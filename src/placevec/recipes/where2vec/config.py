@@ -114,7 +114,7 @@ class Where2VecConfig(Options):
         (), "Spectral indices added as channels of spectral-cnn: ndvi, ndwi", group=IMAGE
     )
     band_statistics: bool = option(
-        True,
+        False,
         "Mean, spread and percentiles of each band as input of the last layers of spectral-cnn",
         group=IMAGE,
     )
@@ -166,8 +166,11 @@ class Where2VecConfig(Options):
         min=0,
         max=1,
     )
-    semantic_weight: float = option(
-        0.3, "Weight of the loss between images and type names", group=OBJECTIVE, min=0
+    semantic_weight: float | None = option(
+        None,
+        "Weight of the loss between images and type names (default: 0.3 for a map, 3 for chips)",
+        group=OBJECTIVE,
+        min=0,
     )
     batch_size: int = option(256, "Places per batch (halved if memory runs out)", group=TRAINING, min=2)
     balance_types: bool = option(
