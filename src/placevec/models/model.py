@@ -531,6 +531,7 @@ class Model:
             attribution=dataset.attribution,
             created=created,
             placevec_version=__version__,
+            license=dataset.license,
         )
         places, geometry = dataset.places, dataset.geometry()
         tables = {}
