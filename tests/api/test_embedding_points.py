@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from placevec import encoders
+from placevec._version import __version__
 from placevec.api.embedding_points import embed_points
 from placevec.cli import main
 from placevec.core import ViewSpec
@@ -72,7 +73,7 @@ def test_vectors_are_the_model_s_whatever_the_table(kind: str, dtype, model, tmp
     assert np.abs(read.vectors - wanted).max() <= step + 1e-6
     assert read.place_id.tolist() == points.code.tolist()
     np.testing.assert_allclose(read.lonlat, points[["lon", "lat"]], atol=1e-6)
-    assert read.provenance.model_hash == model.hash
+    assert (read.provenance.model_hash, read.provenance.placevec_version) == (model.hash, __version__)
     assert len(geopandas.read_parquet(out)) == COUNT
     bounds = json.loads(pq.read_metadata(out).metadata[b"geo"])["columns"]["geometry"]["bbox"]
     assert bounds == [*read.lonlat.min(axis=0), *read.lonlat.max(axis=0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ def test_the_command_on_a_grid_and_on_a_table(
     assert json.loads(capsys.readouterr().out)["count"] == 4
     table = pv.load_embeddings(out)
     assert isinstance(table, pv.Embeddings)
+    assert table.provenance.version == "unknown 2024"
     np.testing.assert_array_equal(table.vectors, np.array(held, np.float32))
     with pytest.raises(PlacevecError, match="model"):
         concat([table, pv.load_embeddings(tmp_path / "grid.parquet").of()])
@@ -123,6 +125,15 @@ def test_rows_of_a_table_go_to_the_places_in_their_cells(tmp_path: Path) -> None
     table = pv.import_vectors(tmp_path / "a.parquet", places=places, out=tmp_path / "b.parquet")
     np.testing.assert_array_equal(table.vectors, np.array(held, np.float32)[[0, 3, 0]])
     assert (table.place_id.tolist(), table.names.tolist()) == (["x", "y", "z"], ["Kauppatori", None, None])
+
+
+def test_the_year_of_files_that_state_none(raster: Path, tmp_path: Path, helsinki_dataset: Dataset) -> None:
+    shutil.copy(raster, tmp_path / "a.tiff")
+    earth_index(tmp_path / "a.parquet")
+    more = {"dataset": helsinki_dataset, "year": 2021}
+    for file, given in (("a.tiff", more), ("a.parquet", {"year": 2021})):
+        table = pv.import_vectors(tmp_path / file, out=tmp_path / "b.parquet", **given)
+        assert table.provenance.version.endswith(" 2021")
 
 
 def far_away(folder: Path) -> dict[str, Any]:

@@ -146,10 +146,16 @@ def test_a_collection_and_an_item_that_validate(tmp_path: Path) -> None:
         "license": "various",
     }.items() <= told.items()
     assert [link["rel"] for link in told["links"]] == ["root", "item", "emb:model", "emb:source-data"]
-    assert all(link["href"] for link in told["links"])
+    assert [link["href"] for link in told["links"][2:]] == [
+        f"urn:sha256:{'a' * 64}",
+        f"urn:sha256:{'b' * 64}",
+    ]
+    assert "runs/" not in json.dumps(told)
     assert {key for key in told if key.startswith("emb:")} == {"emb:type", "emb:dimensions"}
     item = json.loads((tmp_path / "one" / "item.json").read_text())
     assert {key for key in item["properties"] if key.startswith("emb:")} == {"emb:quantization"}
+    assert item["properties"]["data_type"] == "int8"
+    assert {"emb:model", "emb:source-data"} <= {link["rel"] for link in item["links"]}
     assert item["properties"]["emb:quantization"].keys() <= {
         "method", "original_dtype", "quantized_dtype", "scale", "offset"
     }  # fmt: skip

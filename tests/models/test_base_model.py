@@ -49,6 +49,7 @@ def test_it_embeds_without_training(nursery: Nursery, helsinki_dataset: Dataset,
     assert done.code == 0, done.err
     table = api.load_embeddings(out)
     assert table.provenance.model_hash == Model.load("base").hash
+    assert table.provenance.license == "ODbL-1.0"
     assert table.vectors.shape == (len(helsinki_dataset), 128)
     assert np.isfinite(table.vectors).all()
     alike = table.vectors / np.linalg.norm(table.vectors, axis=1, keepdims=True)

@@ -6,6 +6,8 @@ import io
 import json
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
@@ -15,13 +17,16 @@ import shapely
 from PIL import Image
 
 import placevec as pv
+from placevec import encoders
 from placevec.embeddings import Embeddings, Provenance
 from placevec.errors import InputError
 from placevec.geo import tile_xy_to_lonlat
+from placevec.service.app import build
 from placevec.service.batching import Batcher
 from placevec.service.counters import Counters
 from placevec.service.drawing import Painter
-from tests.service.conftest import HOSTILE, Asked, Starting
+from placevec.service.settings import Settings
+from tests.service.conftest import HOSTILE, Asked, Starting, small_model
 
 
 def ids_of(reply: Any) -> list[str]:
@@ -216,6 +221,7 @@ def test_small_requests_share_a_batch(ask: Asked) -> None:
     [
         ({"points": [{"lon": 181, "lat": 0}]}, 422),
         ({"points": [{"lon": 0, "lat": 0, "year": 0.5}]}, 400),
+        ({"points": [{"lon": 0, "lat": 0, "date": "2018-06-03"}]}, 400),
         ({"points": []}, 422),
         ({"points": [{"lon": 0, "lat": 0}], "places": ["p1"]}, 422),
         ({"places": ["../../etc/shadow"]}, 404),
@@ -228,6 +234,35 @@ def test_small_requests_share_a_batch(ask: Asked) -> None:
 def test_what_cannot_be_embedded(ask: Asked, body: dict[str, Any], status: int) -> None:
     reply = ask("POST", "/embed", json=body)
     assert reply.status_code == status, reply.text
+
+
+def test_points_with_dates(settings: Settings, tmp_path: Path) -> None:
+    """A model of hours and years takes the date of each point. Oracle: the model itself."""
+    model = small_model()
+    model.modules["location"] = encoders.location(
+        "sphereC", dim=16, scales=4, hours=1, period=(2000.0, 2020.0)
+    )
+    model.save(tmp_path / "m")
+    ask = Asked(build(replace(settings, run=str(tmp_path / "m"), embeddings=())))
+    try:
+        dates = ["2010-06-03T06:00", "2010-06-03T18:00+02:00"]
+        points = [{"lon": 24.9, "lat": 60.2, "date": date} for date in dates]
+        found = np.array(ask("POST", "/embed", json={"points": points}).json()["vectors"], np.float32)
+        np.testing.assert_allclose(
+            found, ask.service.state.model.embed_lonlat([[24.9, 60.2]] * 2, dates), atol=1e-6
+        )
+        assert np.abs(found[0] - found[1]).max() > 1e-3
+        bare = {"lon": 24.9, "lat": 60.2}
+        for other, said in (
+            ([bare], "give each point a date"),
+            ([points[0], bare], "a date for every point"),
+            ([{**bare, "year": 0.5}], "reads more than the season"),
+            ([{**bare, "date": "2010-06-03"}], "1 of 1 times cannot be used"),
+        ):
+            reply = ask("POST", "/embed", json={"points": other})
+            assert (reply.status_code, said in reply.json()["error"]) == (400, True), reply.text
+    finally:
+        ask.close()
 
 
 def bomb() -> bytes:

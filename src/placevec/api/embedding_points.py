@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from placevec._version import __version__
 from placevec.api.inputs import PathLike, model_of, now
 from placevec.errors import ModelError, SourceError, UsageError
 from placevec.io import atomic
@@ -36,6 +37,7 @@ class PointsEmbedded:
         dim: length of a vector.
         left_out: rows without coordinates, or without a usable date if the model needs one.
         model_hash: hash of the model.
+        undated: those of the rows left out that have coordinates, but no usable date.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class PointsEmbedded:
     dim: int
     left_out: int
     model_hash: str
+    undated: int = 0
 
 
 @checked_keywords
@@ -111,6 +114,7 @@ def embed_points(
         model_path="" if found.path is None else shared_path(found.path),
         attribution=str(found.training.get("attribution", "")),
         created=now(),
+        placevec_version=__version__,
     )
     read = _Read(found, table)
     largest = 0.0
@@ -128,9 +132,10 @@ def embed_points(
             writer.write(ids, names, lonlat, vectors)
         distinct.check()
         if writer.count == 0:
-            raise SourceError(f"{points} has no row with coordinates to embed")
+            needed = " and a time that the model can use" if read.undated else ""
+            raise SourceError(f"{points} has no row with coordinates{needed} to embed")
     say_notes((*table.notes, *read.times.notes), progress)
-    return PointsEmbedded(path, writer.count, found.dim, read.left_out, found.hash)
+    return PointsEmbedded(path, writer.count, found.dim, read.left_out, found.hash, read.undated)
 
 
 class _Read:
@@ -139,7 +144,7 @@ class _Read:
     def __init__(self, model: Model, table: PointTable) -> None:
         from placevec.inference.timed_rows import TimedRows
 
-        self.model, self.table, self.left_out = model, table, 0
+        self.model, self.table, self.left_out, self.undated = model, table, 0, 0
         self.times = TimedRows(model, table)
 
     def batches(
@@ -152,14 +157,16 @@ class _Read:
         from placevec.sources.tables.dates import known_rows
         from placevec.sources.tables.values import texts
 
-        self.left_out, done = 0, 0
+        self.left_out = self.undated = done = 0
         self.times.forget()
         with progress.task(label, total=self.table.total) as advance:
             for rows in self.table.batches():
                 known = np.isfinite(rows.lonlat).all(axis=1)
                 years = self.times.of(rows)
                 if years is not None:
-                    known &= known_rows(years)
+                    dated = known_rows(years)
+                    self.undated += int((known & ~dated).sum())
+                    known &= dated
                     years = years[known]
                 keep = pa.array(known)
                 numbers = pa.array(np.arange(rows.first, rows.first + len(rows))).cast(pa.string())

@@ -76,7 +76,7 @@ def export_vectors(
     if partitions is not None:
         return _write_partitions(chosen, partitions, grid, level, progress)
     if stac is not None:
-        from placevec.embeddings.stac import TYPE_NOTE, write_stac
+        from placevec.embeddings.stac import ASSET_NOTE, TYPE_NOTE, write_stac
 
         path = Path(embeddings) if isinstance(embeddings, str | Path) else chosen.path
         if path is None:
@@ -84,6 +84,7 @@ def export_vectors(
         atomic.check_writable(stac, directory=True)
         count = write_stac(chosen, path, Path(stac))
         progress.say(f"Note: {TYPE_NOTE}")
+        progress.say(f"Note: {ASSET_NOTE}")
         return count
     if cog is not None:
         from placevec.embeddings.rasterized import write_cog

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,7 +71,8 @@ def import_vectors(
         spacing: Distance between the points of a grid over --bbox, meters, for rasters.
         size_m: Side of the square whose pixels are averaged for each point, meters (default: the footprint of the
             dataset's places, or the one pixel that holds the point).
-        year: Year to read from a folder that has several years.
+        year: Year to read from a folder that has several years; for files whose name and contents state none, the year
+            that they describe.
         model_version: Version of the model that made the vectors, if the files do not state it.
         crs: Coordinate reference system of x and y in CityRep tables, such as EPSG:32630 (default: taken from its
             registry).
@@ -107,11 +108,12 @@ def import_vectors(
     tables = [Path(one) for one in given if str(one).lower().endswith(ENDINGS)]
     if tables and len(tables) < len(given):
         raise UsageError("rasters and tables are different products: import them separately")
+    chosen = None if year is None else str(year)
     area: Area | None = bbox  # type: ignore[assignment]  # as read_box returns it
     if tables:
-        if any(one is not None for one in (spacing, size_m, year)):
-            raise UsageError("--spacing, --size-m and --year apply to rasters: a table has its own places")
-        table = _of_tables(tables, wanted, area, crs, model_version, max_distance_m, progress)
+        if any(one is not None for one in (spacing, size_m)):
+            raise UsageError("--spacing and --size-m apply to rasters: a table has its own places")
+        table = _of_tables(tables, wanted, area, crs, model_version, max_distance_m, chosen, progress)
     else:
         if crs is not None or max_distance_m is not None:
             raise UsageError("--crs and --max-distance-m apply to tables")
@@ -121,7 +123,6 @@ def import_vectors(
             raise UsageError(
                 "--bbox and --spacing make a grid: remove them, or remove --dataset and --places"
             )
-        chosen = None if year is None else str(year)
         table = _of_rasters([str(one) for one in given], wanted, size_m, chosen, model_version, progress)
     table.save(path, dtype)
     return table
@@ -187,14 +188,18 @@ def _of_rasters(
     found = sample(
         rasters_at(paths, bounds, year), wanted.lonlat, shapes, version=version, progress=progress
     )  # fmt: skip
-    if year is not None and found.edition.year not in ("", year):
-        raise SourceError(
-            f"{found.files[0] if found.files else paths[0]} is of {found.edition.year}, not of {year}"
-        )
+    edition = _of_year(found.edition, year, found.files[0] if found.files else paths[0])
     held = found.pixels > 0
     _check_lost(held, {why: int(rows.sum()) for why, rows in found.lost.items()}, paths, progress)
-    progress.say(f"Note: {found.edition}; pixels averaged per place: {_spread(found.pixels[held])}")
-    return _table(wanted, held, found.vectors[held], found.edition, found.files)
+    progress.say(f"Note: {edition}; pixels averaged per place: {_spread(found.pixels[held])}")
+    return _table(wanted, held, found.vectors[held], edition, found.files)
+
+
+def _of_year(edition: Edition, year: str | None, file: str) -> Edition:
+    """An edition with the year that is given where the file states none; SourceError if it states another one."""
+    if year is not None and edition.year not in ("", year):
+        raise SourceError(f"{file} is of {edition.year}, not of {year}")
+    return edition if year is None else replace(edition, year=year)
 
 
 def _spread(pixels: NDArray[np.int64]) -> str:
@@ -204,7 +209,7 @@ def _spread(pixels: NDArray[np.int64]) -> str:
 
 def _of_tables(
     paths: Sequence[Path], wanted: _Wanted | None, area: Area | None, crs: str | None, version: str | None,
-    max_distance_m: float | None, progress: Progress,
+    max_distance_m: float | None, year: str | None, progress: Progress,
 ) -> Embeddings:  # fmt: skip
     import numpy as np
 
@@ -219,9 +224,10 @@ def _of_tables(
         if wanted is None or why != "outside the area":
             progress.say(f"Note: {count:,} rows {why} are left out")
     names = [str(one) for one in paths]
+    edition = _of_year(found.edition, year, names[0])
     if wanted is None:
         wanted = _Wanted(found.place_id, found.lonlat, found.shapes, np.full(len(found.lonlat), None, object))
-        return _table(wanted, np.ones(len(found.lonlat), bool), found.vectors, found.edition, names)
+        return _table(wanted, np.ones(len(found.lonlat), bool), found.vectors, edition, names)
     latest = _latest(found)
     matches = match_by_location(
         wanted.shapes, found.shapes[latest], found.lonlat[latest], max_distance_m=max_distance_m
@@ -229,7 +235,7 @@ def _of_tables(
     vectors = matches.mean(found.vectors[latest])
     held = matches.matched
     _check_lost(held, {"without a row in the table": int((~held).sum())}, names, progress)
-    return _table(wanted, held, vectors[held], found.edition, names)
+    return _table(wanted, held, vectors[held], edition, names)
 
 
 def _around(lonlat: Floats) -> Area | None:

@@ -10,7 +10,7 @@ from placevec.api.inputs import BoxLike, PathLike, dataset_of, model_of, trainin
 from placevec.api.labeling import Shares, label_places, read_shares, read_types
 from placevec.errors import ModelError, PlacevecError, UsageError
 from placevec.io import atomic
-from placevec.io.progress import SILENT, Progress, printable
+from placevec.io.progress import SILENT, Progress, printable, say_notes
 from placevec.options import Limits, Reads, checked_keywords
 from placevec.options.choices import Effort, LabelKind
 
@@ -194,6 +194,7 @@ def predict(
         ModelQuery(label, question)
         for label, question in zip(_labels(opened), _questions(opened, classes, year, date), strict=True)
     ]
+    say_notes(dict.fromkeys(one.question.period_note for one in asked if one.question.period_note), progress)
     area = area_of(bbox) or WORLD
     outlines = outlines_of(land, required=land_only) if form != "raster" or land_only else None
     if form == "raster":
@@ -271,7 +272,7 @@ def _table(
     model: Model, points: PathLike, columns: Mapping[str, str | None], out: Path, classes: Sequence[str],
     year: float | None, date: str | None, progress: Progress,
 ) -> TableReport:  # fmt: skip
-    from placevec.inference.query import answering, question_at, split_names, time_for
+    from placevec.inference.query import answering, outside_note, question_at, split_names, time_for
     from placevec.inference.table import write_table
     from placevec.sources.tables.dates import is_date
     from placevec.sources.tables.labeled_points import PointTable
@@ -280,6 +281,8 @@ def _table(
     column = date if date is not None and model.times and year is None and not is_date(date) else None
     when = None if column is not None else time_for(model, year, date)
     question = question_at(model, split_names(model, classes), when) if classes else None
+    if note := outside_note(model, when):
+        progress.say(f"Note: {note}")
     table = PointTable(points, {**columns, "label": None, "user": None, "date": column, "split": None})
     return write_table(model, table, out, question=question, year=when, progress=progress)
 

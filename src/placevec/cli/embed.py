@@ -77,11 +77,11 @@ def _show_points(done: PointsEmbedded, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(
             {"embeddings": str(done.path), "count": done.count, "dim": done.dim, "left_out": done.left_out,
-             "model_hash": done.model_hash}
+             "undated": done.undated, "model_hash": done.model_hash}
         )  # fmt: skip
         return
-    if done.left_out:
-        remark(f"Note: {done.left_out:,} rows without coordinates were left out", quiet)
+    if unplaced := done.left_out - done.undated:  # rows without a time have their own note
+        remark(f"Note: {unplaced:,} rows without coordinates were left out", quiet)
     size = done.path.stat().st_size / 1e6
     say(f"{done.count:,} vectors of {done.dim} dimensions: {done.path} ({size:.1f} MB)")
 

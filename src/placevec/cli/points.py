@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,26 @@ def _extent(dataset: Dataset) -> str:
     return f"longitude {west:g} to {east:g}, latitude {south:g} to {north:g}"
 
 
+def _dated(dates: dict[str, Any]) -> str:
+    """How many rows have a date, the first and the last, and how many name a time of day.
+
+    >>> _dated({"count": 2, "with_time_of_day": 1, "period": [2018.5, 2020.0]})
+    '2 rows, 2018-07-02 to 2020-01-01, 1 with a time of day'
+    """
+    told = [counted(dates["count"], "row")]
+    if "period" in dates:
+        told.append(" to ".join(map(_day, dates["period"])))
+    return ", ".join([*told, f"{dates['with_time_of_day']:,} with a time of day"])
+
+
+def _day(time: float) -> str:
+    """The day of a year with its fraction, as ISO 8601."""
+    year = int(time)
+    start, end = dt.datetime(year, 1, 1), dt.datetime(year + 1, 1, 1)
+    moment = start + (time - year) * (end - start) + dt.timedelta(minutes=1)  # the fraction is rounded
+    return moment.date().isoformat()
+
+
 def _credit(dataset: Dataset) -> str:
     """The attribution on figures and tables, and how to set it if it is missing."""
     from placevec.preparation.points.table import UNKNOWN_ATTRIBUTION
@@ -78,6 +99,8 @@ def show_labeled(dataset: Dataset, out: Path, quiet: bool = False) -> None:
         hint = "; --keep-duplicates keeps them" if reason.startswith("duplicates") else ""
         say(f"Left out: {counted(count, 'row')}, {reason}{hint}")
     say(f"Extent: {_extent(dataset)}")
+    if "dates" in report:
+        say(f"Dates: {_dated(report['dates'])}")
     if report.get("without_coordinates"):
         remark(
             f"Note: {report['without_coordinates']:,} places have no coordinates; their class can be predicted only "

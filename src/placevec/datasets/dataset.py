@@ -270,6 +270,12 @@ class Dataset:
         credits = dict.fromkeys(str(source["attribution"]) for source in self.manifest["sources"])
         return "; ".join(filter(None, credits))
 
+    @property
+    def license(self) -> str:
+        """SPDX identifier of the license of all sources; empty if they have several, or one does not state it."""
+        found = {str(source.get("licence") or "") for source in self.manifest["sources"]}
+        return found.pop() if len(found) == 1 else ""
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 over places, sources, view specifications and the content of every file: equal content has an equal

@@ -24,6 +24,9 @@ TYPE_NOTE = (
     "emb:type is chip, the closest term: v0.0.1 of the STAC embedding extension, a proposal, has only pixel and "
     "chip, and no term for vectors of entities or of coordinates alone"
 )
+ASSET_NOTE = (
+    "the table is not copied: the item points to it by its path relative to the folder, so move both together"
+)
 _VERSION = "1.0.0"
 _SPDX = re.compile(r"[A-Za-z0-9.+-]+")
 
@@ -73,7 +76,10 @@ def _item(
     west, south, east, north = bbox
     start, end = _years(table)
     corners = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    properties: dict[str, Any] = {"datetime": None, "start_datetime": start, "end_datetime": end}
+    # the schema of v0.0.1 allows emb:type and emb:dimensions in collections only
+    properties: dict[str, Any] = {
+        "datetime": None, "start_datetime": start, "end_datetime": end, "data_type": told["data_type"],
+    }  # fmt: skip
     if table.provenance.created:
         properties["created"] = re.sub(r"\+00:00$", "Z", table.provenance.created)
     if "emb:quantization" in told:
@@ -81,7 +87,7 @@ def _item(
     return {
         "stac_version": _VERSION, "stac_extensions": [STAC_EXTENSION], "type": "Feature", "id": name, "collection": name,
         "bbox": bbox, "geometry": {"type": "Polygon", "coordinates": [corners]}, "properties": properties,
-        "links": [_collection_link(rel) for rel in ("collection", "parent", "root")],
+        "links": [*(_collection_link(rel) for rel in ("collection", "parent", "root")), *_sources(table)],
         "assets": {"embeddings": asset},
     }  # fmt: skip
 
@@ -94,8 +100,7 @@ def _collection(
     links = [
         _collection_link("root"),
         {"rel": "item", "href": "./item.json", "type": "application/geo+json"},
-        _made_from("emb:model", made.model_path, made.model_hash),
-        _made_from("emb:source-data", made.dataset_path, made.dataset_hash),
+        *_sources(table),
     ]  # fmt: skip
     return {
         "stac_version": _VERSION, "stac_extensions": [STAC_EXTENSION], "type": "Collection", "id": name,
@@ -114,6 +119,18 @@ def _collection_link(rel: str) -> dict[str, str]:
     return {"rel": rel, "href": "./collection.json", "type": "application/json"}
 
 
+def _sources(table: Embeddings) -> list[dict[str, str]]:
+    """Links to the model and the dataset."""
+    made = table.provenance
+    return [
+        _made_from("emb:model", made.model_path, made.model_hash),
+        _made_from("emb:source-data", made.dataset_path, made.dataset_hash),
+    ]
+
+
 def _made_from(rel: str, path: str, hash: str) -> dict[str, str]:
-    """A link to a model or dataset, by its hash where it has no path."""
-    return {"rel": rel, "href": path or f"urn:sha256:{hash}", "title": hash}
+    """A link to a model or dataset: its address, or its hash, as a path on this machine means nothing elsewhere."""
+    if re.match(r"https?://", path):
+        return {"rel": rel, "href": path, "title": hash}
+    name = path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return {"rel": rel, "href": f"urn:sha256:{hash}", "title": name or hash}

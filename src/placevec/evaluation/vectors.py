@@ -649,7 +649,7 @@ def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> lis
         where = "these places are among them" if known else "these places are not among them"
         notes.append(f"the model was trained on {', '.join(lessons)} of its training areas: {where}")
     if seeds < 3:
-        notes.append(f"only {seeds} shuffles: use 3 or more for reliable intervals")
+        notes.append(f"only {seeds} shuffle{'s' if seeds > 1 else ''}: use 3 or more for reliable intervals")
     if budget == "quick":
         notes.append(
             "quick budget: small probes with one setting each; use --budget full for reliable results"

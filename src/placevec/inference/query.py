@@ -110,9 +110,29 @@ class Question:
         """Whether the time to predict for lies before or after those of the training."""
         return self.year is not None and bool(self.model.outside_period(np.array([self.year]))[0])
 
+    @property
+    def period_note(self) -> str:
+        """That the time to predict for lies outside the period of training; empty if it does not."""
+        return outside_note(self.model, self.year)
+
     def _times(self, count: int) -> Floats | None:
         """(count, K) the time, for every point."""
         return None if self.year is None else np.tile(np.array(self.year, np.float64), (count, 1))
+
+
+def outside_note(model: Model, when: tuple[float, ...] | None) -> str:
+    """That a time, see `time_for`, lies outside the period of training; empty if it does not.
+
+    >>> outside_note(Model({}, {}), None)
+    ''
+    """
+    if when is None or model.period is None or not bool(model.outside_period(np.array([when]))[0]):
+        return ""
+    first, last = model.period
+    return (
+        f"the date lies outside the period of training, {first:.2f} to {last:.2f}: the model answers for its "
+        f"{'first' if when[-1] < first else 'last'} moment, and no place is supported"
+    )
 
 
 def _doubts(

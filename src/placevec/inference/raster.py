@@ -218,7 +218,11 @@ def _tags(question: Question, bands: tuple[str, ...]) -> dict[str, str]:
         "SOFTWARE": f"placevec {__version__}",
     }
     if bands != question.names and (known := question.reliability) is not None:
-        tags["SUPPORT"] = f"1 where a training point lies within {float(known.reach_km):.4g} km, else 0"
+        tags["SUPPORT"] = (
+            f"0 everywhere: {question.period_note}"
+            if question.outside_period
+            else f"1 where a training point lies within {float(known.reach_km):.4g} km, else 0"
+        )
         if known.width and question.kind == "number":
             tags["BANDS"] = (
                 "90% of places are expected between lower and upper; scaled on validation places"

@@ -82,7 +82,7 @@ def write_table(
     fields = [pa.field("place_id", pa.string()), pa.field("lon", pa.float64()), pa.field("lat", pa.float64())]
     schema = pa.schema([*fields, *told, pa.field("geometry", pa.binary())], metadata=_metadata(model))
     rows = without = behind = 0
-    timed = TimedRows(model, points)
+    timed = TimedRows(model, points, "they stay in the table, without a prediction")
     at_once = max(256, _MAX_NUMBERS // head.outputs)
     with replacing(path) as temporary, progress.task("Predicting", total=points.total) as advance:
         with parquet.ParquetWriter(temporary, schema) as file:

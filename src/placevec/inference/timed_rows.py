@@ -16,14 +16,15 @@ class TimedRows:
     Args:
         model: the model.
         points: the table; without a column of dates, nothing is read.
+        undated_rows: what happens to rows without a time, for the note.
 
     Attributes:
         undated: rows without a time that the model can use.
         outside: rows before or after the period of training.
     """
 
-    def __init__(self, model: Model, points: PointTable) -> None:
-        self.model, self.points = model, points
+    def __init__(self, model: Model, points: PointTable, undated_rows: str = "they are left out") -> None:
+        self.model, self.points, self.undated_rows = model, points, undated_rows
         self.forget()
 
     def forget(self) -> None:
@@ -51,7 +52,7 @@ class TimedRows:
         if self.undated:
             found.append(
                 f"{self.undated:,} of {self.read:,} rows have no time from which the model can read the "
-                f"{' and the '.join(self.model.times)}: they are left out"
+                f"{' and the '.join(self.model.times)}: {self.undated_rows}"
             )
         if self.outside:
             found.append(

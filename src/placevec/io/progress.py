@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
+    from rich.progress import ProgressColumn, Task
 
 Advance = Callable[..., None]
 """``advance(steps=1, note="")``: reports finished steps; the note is shown at the end of the bar."""
@@ -108,6 +108,15 @@ class Bars:
             TimeRemainingColumn,
         )
         from rich.table import Column
+        from rich.text import Text
+
+        class Count(MofNCompleteColumn):
+            """Finished steps, of how many if that is known."""
+
+            def render(self, task: Task) -> Text:
+                if task.total is None:
+                    return Text(f"{int(task.completed)}", style="progress.download")
+                return super().render(task)
 
         width = min(self.console.width, _UNBOUNDED)
         label, bar = (22, 24) if width >= _ROOMY else (16, 10)
@@ -116,7 +125,7 @@ class Bars:
                 "{task.description}", markup=False, table_column=Column(min_width=label, no_wrap=True)
             ),
             BarColumn(bar_width=bar),
-            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            Count(table_column=Column(no_wrap=True)),
             TimeElapsedColumn(table_column=Column(no_wrap=True)),
         ]
         if width >= _ROOMY:

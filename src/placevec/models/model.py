@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from placevec import encoders
+from placevec._version import __version__
 from placevec.core import (
     FUSED,
     ROW_MISSING,
@@ -174,6 +175,11 @@ class Model:
         See `placevec.encoders.locations.times.LIMITS`; empty for a model without dates.
         """
         return next((one.reads for one in self._of_time), ())
+
+    @property
+    def period(self) -> tuple[float, float] | None:
+        """First and last time of training, as years with their fraction; None for a model that reads no absolute time."""
+        return next((one.period for one in self._of_time), None)
 
     def outside_period(self, times: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(N,) whether numbers of the time, as `times` names them, lie outside the period of training."""
@@ -524,6 +530,8 @@ class Model:
             dataset_path=shared_path(dataset.path),
             attribution=dataset.attribution,
             created=created,
+            placevec_version=__version__,
+            license=dataset.license,
         )
         places, geometry = dataset.places, dataset.geometry()
         tables = {}

@@ -24,6 +24,11 @@ Lat = Annotated[
     float, Field(ge=-90, le=90, allow_inf_nan=False, description="Latitude, degrees", examples=[60.17])
 ]
 Year = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description="Fraction of the year, 0 to 1")]
+Date = Annotated[
+    str,
+    Field(min_length=1, max_length=60, description="Date and time, in UTC unless it names another zone",
+          examples=["2018-06-03T14:00"]),
+]  # fmt: skip
 PlaceId = Annotated[str, Field(min_length=1, max_length=500)]
 Words = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, pattern=r"\S")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -46,6 +51,7 @@ class Point(_Asked):
     lon: Lon
     lat: Lat
     year: Year | None = None
+    date: Date | None = None
 
 
 class EmbedRequest(_Asked):

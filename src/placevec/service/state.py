@@ -31,6 +31,7 @@ from placevec.errors import DatasetError, InputError, ModelError, PlacevecError,
 from placevec.io.progress import SILENT, Progress
 from placevec.models import files
 from placevec.service.settings import Settings
+from placevec.sources.tables.dates import read_moments
 from placevec.sources.tables.points import read_columns
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 _MAX_MASKS = 64
+_UNDATED = "this model was trained without dates: do not give a date or year"
 
 
 @dataclass(eq=False)
@@ -99,25 +101,47 @@ class State:
         """(N, D) vectors of a view at (N, 2) degrees, each on its own; NaN where the dataset has no data.
 
         Raises:
-            UsageError: a year is missing, or the model knows none.
+            UsageError: the time is missing, or the model knows none.
             InputError: the model needs a dataset, which is not there, or which does not cover a point.
         """
-        if self.model.times not in ((), ("season",)):
-            raise UsageError(
-                f"this model needs dates ({', '.join(self.model.times)}), which the service does not support yet: use "
-                f"placevec embed with --date"
-            )
         if self.seasonal != (years is not None):
             raise UsageError(
-                "this model was trained with dates: give a year, a fraction from 0 to 1"
+                f"this model was trained with dates ({', '.join(self.model.times)}): give each point a date, such as "
+                "2018-06-03T14:00"
                 if self.seasonal
-                else "this model was trained without dates: do not give a year"
+                else _UNDATED
             )
         if self.model.bare and len(self.model.readings) == 1:
             return self.model.embed_lonlat(lonlat, years)
         self.require_points(lonlat, view)
         assert self.dataset is not None
         return self.model.vectors(self.dataset, lonlat=lonlat, view=view)
+
+    def times_of(
+        self, dates: Sequence[str | None], years: Sequence[float | None]
+    ) -> NDArray[np.float64] | None:
+        """(N,) or (N, K) what the model reads of the time of each point; None if no time is given.
+
+        Raises:
+            UsageError: some points have a time and others do not, or a date and a year; a model that does not read the
+                season alone, and years.
+            InputError: a date that cannot be read, or that lacks what the model reads, such as the hour.
+        """
+        given = [one for one in (dates, years) if any(value is not None for value in one)]
+        if not given:
+            return None
+        if len(given) > 1 or None in given[0]:
+            raise UsageError("give a date for every point, or a year for every point, or neither")
+        if not self.seasonal:
+            raise UsageError(_UNDATED)
+        if given[0] is dates:
+            return read_moments(list(dates), self.model.times)
+        if self.model.times != ("season",):
+            raise UsageError(
+                f"this model reads more than the season ({', '.join(self.model.times)}): give each point a date, such "
+                "as 2018-06-03T14:00"
+            )
+        return np.array(years, np.float64)
 
     def require_points(self, lonlat: NDArray[np.float64], view: str) -> None:
         """InputError unless a view can be read at all points."""

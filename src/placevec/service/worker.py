@@ -93,11 +93,8 @@ class Service:
         state = self.state
         if asked.points is not None:
             lonlat = np.array([(one.lon, one.lat) for one in asked.points], np.float64)
-            given = [one.year for one in asked.points]
-            if None in given and any(one is not None for one in given):
-                raise UsageError("give a year for every point, or for none")
-            years = None if given[0] is None else np.array(given, np.float64)
-            return await self.embed_points(lonlat, years, asked.view)
+            times = state.times_of([one.date for one in asked.points], [one.year for one in asked.points])
+            return await self.embed_points(lonlat, times, asked.view)
         if asked.places is not None:
             found, view, unknown = await asyncio.get_running_loop().run_in_executor(
                 self.model_thread, state.of_places, asked.places, asked.view

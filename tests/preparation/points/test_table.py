@@ -244,6 +244,7 @@ def test_one_date_of_a_year_alone(tmp_path: Path) -> None:
     report = ds.manifest["report"]
     assert (len(ds), report["dates_unreadable"], report["left_out"]) == (120, 1, {})
     assert "row 5, column 'eventDate': '2004'" in report["notes"][0]
+    assert report["dates"] == {"count": 120, "with_time_of_day": 39, "period": [2004.5, 2019.5]}
 
 
 def test_repeats_can_be_kept_and_ids_say_what_repeats(tmp_path: Path) -> None:

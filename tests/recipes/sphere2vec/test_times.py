@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import rasterio
 
 from placevec import api
 from placevec.datasets.dataset import Dataset
@@ -90,7 +91,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model, Said
 def test_they_are_learned_and_kept_in_the_model(trained: tuple[Path, Model, Said]) -> None:
     """A label of hour and year alone is predicted at new places and times; a model without them cannot."""
     folder, _, said = trained
-    assert any("4 places without a date are left out" in line for line in said.lines)
+    assert Dataset.open(folder / "ds").manifest["report"]["dates"]["count"] == 598  # a year alone is a date
+    assert any("4 places without a date with a time of day are left out" in line for line in said.lines)
     again = Model.load(folder / "run")
     assert again.times == READ
     rows = table(300, 2)
@@ -115,7 +117,7 @@ def test_a_column_of_times_is_read_and_what_is_bad_counted(trained: tuple[Path, 
     rows.to_csv(folder / "q.csv", index=False)
     said = Said()
     done = api.embed_points(model, folder / "q.csv", out=folder / "e.parquet", date="seen", progress=said)
-    assert (done.count, done.left_out) == (38, 2)
+    assert (done.count, done.left_out, done.undated) == (38, 2, 2)
     text = "\n".join(said.lines)
     assert "2 of 40 rows have no time from which the model can read the hour and the time" in text
     assert "1 of 40 times lie outside the period of training" in text
@@ -128,6 +130,7 @@ def test_a_column_of_times_is_read_and_what_is_bad_counted(trained: tuple[Path, 
     )  # not extrapolated
     report = api.predict(model, folder / "p.parquet", points=folder / "q.csv", date="seen", progress=said)
     assert report.without == 2
+    assert "the hour and the time: they stay in the table, without a prediction" in said.lines[-2]
     column = pq.read_table(folder / "p.parquet")["prediction"].to_pylist()
     assert column[:2] == [None, None]
     np.testing.assert_allclose(column[2:], model.predict_lonlat(kept, kept["seen"])[:, 0], atol=1e-4)
@@ -147,6 +150,14 @@ def test_one_time_for_all_points_and_maps(trained: tuple[Path, Model, Said]) -> 
     assert late.unsupported(lonlat).all()
     assert (late.layers(lonlat)[:, -1] == 0).all()
     assert not question.unsupported(lonlat).all()
+    said = Said()
+    for date in (noon, "2035-06-03T12:00"):
+        api.predict(model, folder / "m.tif", date=date, resolution=60, progress=said)
+    assert len(said.lines) == 1
+    assert "outside the period of training, 2000.0" in said.lines[0]
+    with rasterio.open(folder / "m.tif") as file:
+        assert file.tags()["SUPPORT"].startswith("0 everywhere: the date lies outside")
+        assert (file.read(file.count) == 0).all()
     for given, message in (
         ({}, r"trained with dates \(hour, time\): set the date with --date"),
         ({"year": 0.5}, "set the date with --date"),

@@ -71,6 +71,8 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 def test_a_path_is_taken_as_it_is(helsinki_pbf: Path) -> None:
+    with pytest.raises(SourceError, match=r"monaco does not exist.*--osm-name 'monaco'"):
+        resolve_extract("monaco")
     extract = resolve_extract(helsinki_pbf)
     assert (extract.path, extract.url) == (helsinki_pbf, None)
     assert extract.name + ".osm.pbf" == helsinki_pbf.name

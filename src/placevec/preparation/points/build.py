@@ -300,4 +300,7 @@ def _report(
         report["users"] = written["users"]
     if "date" in staged.columns:
         report["dates_unreadable"] = staged.dates_unreadable
+        report["dates"] = {"count": staged.dated, "with_time_of_day": staged.with_hour}
+        if np.isfinite(staged.period).all():
+            report["dates"]["period"] = list(staged.period)
     return report

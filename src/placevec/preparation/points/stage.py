@@ -89,6 +89,9 @@ class Staged:
         at_origin: number of rows at exactly lon=0, lat=0.
         bounds: west, south, east, north of those with coordinates, degrees.
         dates_unreadable: number of cells that are not dates, or name no season.
+        dated: number of rows with a date or a fraction of the year.
+        with_hour: those of them that name a time of day.
+        period: first and last date, as years with their fraction; infinite without a year.
         notes: what to know about how the source was read and what was lost.
     """
 
@@ -101,6 +104,9 @@ class Staged:
     at_origin: int = 0
     bounds: tuple[float, float, float, float] = (np.inf, np.inf, -np.inf, -np.inf)
     dates_unreadable: int = 0
+    dated: int = 0
+    with_hour: int = 0
+    period: tuple[float, float] = (np.inf, -np.inf)
     notes: list[str] = field(default_factory=list)
 
     def batches(self, columns: list[str] | None = None) -> Iterator[tuple[pa.RecordBatch, NDArray[np.bool_]]]:
@@ -241,6 +247,8 @@ def _put(
         kept &= labeled
     staged.read += len(rows)
     used = placed & kept
+    if "date" in columns:
+        _note_dates(staged, columns, kept)
     if used.any():
         west, south, east, north = staged.bounds
         staged.bounds = (
@@ -255,6 +263,17 @@ def _put(
             f"{source.path}, row {row + 1} has no {source.columns.id}: give each row one, or remove the column"
         )
     return table
+
+
+def _note_dates(staged: Staged, columns: dict[str, pa.Array], kept: NDArray[np.bool_]) -> None:
+    """Count the dates of the rows that are kept, and widen their period."""
+    share, time, hour = (np.asarray(columns[name])[kept] for name in ("date", "time", "hour"))
+    staged.dated += int((np.isfinite(share) | np.isfinite(time)).sum())
+    staged.with_hour += int(np.isfinite(hour).sum())
+    known = time[np.isfinite(time)]
+    if len(known):
+        first, last = staged.period
+        staged.period = (min(first, float(known.min())), max(last, float(known.max())))
 
 
 def count_dates(found: Dates, rows: PointRows, column: str, losses: Losses) -> int:

@@ -55,6 +55,8 @@ def usable(
     for what, rows in lacking.items():
         if count := int(rows.sum()):
             said = what if what == "coordinates" else f"a {what}"
+            if what == "date" and "hour" in config.times:
+                said = "a date with a time of day"
             notes.append(f"{count:,} places without {said} are left out")
     if not kept.any():
         raise DatasetError(f"no place of {dataset.path} has both coordinates and a label")

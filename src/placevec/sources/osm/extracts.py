@@ -71,6 +71,10 @@ def resolve_extract(
     if (osm is None) == (osm_name is None):
         raise SourceError("give exactly one extract: a path (--osm FILE) or a name (--osm-name NAME)")
     if osm is not None:
+        if re.fullmatch(r"[\w -]{1,60}", str(osm)) and not os.path.exists(osm):
+            raise SourceError(
+                f"{osm} does not exist: --osm takes a file; for an extract by its name, use --osm-name {str(osm)!r}"
+            )
         path = check_extract(osm)
         return Extract(
             path, re.sub(r"\.(osm\.pbf|pbf|osm\.gz|osm\.bz2|osm)$", "", path.name, flags=re.IGNORECASE)

@@ -84,6 +84,18 @@ def year_in(path: str) -> str:
     return ""
 
 
+def year_of_period(name: str) -> str:
+    """The year of a file's name with the first day and the last or the next one, as Earth Index has it; else empty.
+
+    >>> year_of_period("35VLG_2024-01-01_2025-01-01"), year_of_period("35VLG_2024-06-01_2025-06-01")
+    ('2024', '')
+    """
+    found = re.search(r"(?<!\d)(20\d\d)-01-01_(20\d\d)-(01-01|12-31)(?!\d)", name)
+    if found is None or int(found[2]) != int(found[1]) + (found[3] == "01-01"):
+        return ""
+    return found[1]
+
+
 def agreed(editions: Iterable[tuple[object, Edition]], version: str | None = None) -> Edition:
     """The edition that all files are of.
 
@@ -121,5 +133,5 @@ def _differing(first: tuple[object, Edition], other: tuple[object, Edition]) -> 
     if (one.product, one.version) == (two.product, two.version) and one.dim != two.dim:
         return f"{first[0]} has vectors of {one.dim:,} numbers, but {other[0]} of {two.dim:,}: import them one by one"
     if (one.product, one.version) == (two.product, two.version):
-        return f"{told}: choose one year with --year, or import them separately"
+        return f"{told}: choose one year of a folder with --year, or import them separately"
     return f"{told}: vectors of different versions cannot be compared; import them separately"

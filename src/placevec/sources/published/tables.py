@@ -42,6 +42,7 @@ from placevec.sources.published.products import (
     Edition,
     Product,
     agreed,
+    year_of_period,
 )
 
 ENDINGS = (".parquet", ".gpq", ".geoparquet")
@@ -187,6 +188,7 @@ class _Table:
             if self.geometry is None and "geometry" in names:
                 self.geometry = GeometryColumn("geometry", "wkb")
         self.version = self._version()
+        self.year = year_of_period(path.stem) if self.layout.product is EARTH_INDEX else ""
 
     def _version(self) -> str:
         """What the file says of the model: Clay names it in the file's name, or has other columns since v1.5."""
@@ -237,7 +239,7 @@ class _Table:
             dates = np.asarray(told.to_numpy(zero_copy_only=False), object)
         return VectorTable(
             ids[keep], lonlat[keep], shapes[keep], vectors[keep[known]], dates[keep],
-            Edition(how.product, vectors.shape[1], self._of_rows(batch), ""),
+            Edition(how.product, vectors.shape[1], self._of_rows(batch), self.year),
         )  # fmt: skip
 
     def _of_rows(self, batch: pa.RecordBatch) -> str:
