@@ -26,7 +26,7 @@ class Provenance:
         placevec_version: version of placevec that made them.
         source: what others published them as; empty for vectors of a model here.
         version: of what they published, with the year that it describes.
-        license: SPDX identifier of their license, or of that of the dataset that they were made from, or where it stands.
+        license: SPDX identifier of their license (that of the dataset, for vectors made here), or where to find it.
 
     >>> made = Provenance("6f1c", "9a0d", attribution="© OpenStreetMap contributors")
     >>> Provenance.from_dict({"model_hash": "6f1c", "dataset_hash": "9a0d", "attribution": made.attribution}) == made

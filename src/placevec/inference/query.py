@@ -130,7 +130,7 @@ def outside_note(model: Model, when: tuple[float, ...] | None) -> str:
         return ""
     first, last = model.period
     return (
-        f"the date lies outside the period of training, {first:.2f} to {last:.2f}: the model answers for its "
+        f"the date lies outside the period of training, {first:.2f} to {last:.2f}: the model predicts for the "
         f"{'first' if when[-1] < first else 'last'} moment, and no place is supported"
     )
 
