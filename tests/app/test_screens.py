@@ -110,7 +110,7 @@ def paths_to(file: Path, url: str) -> list[str]:
     up = "/".join([".."] * 20)
     return [
         f"{folder}/{up}{file}", f"{folder}/{up.replace('.', '%2e')}{file}", f"{folder}/{up.replace('/', '%2f')}{file}",
-        f"{folder}/{file}", f"{folder}/{quote(str(file), safe='')}", f"/{up}{file}", f"/media/{up}{file}", f"/static/{up}{file}",
+        f"{folder}/{file}", f"{folder}/{quote(str(file), safe='')}", f"/{up}{file}", f"/media/{up}{file}",
     ]  # fmt: skip
 
 
@@ -126,8 +126,8 @@ def answer_to(address: str, path: str) -> bytes:
 def test_in_a_browser(project: Project, browser: Any) -> None:
     """As the command starts it: all that is found is on the page, also beyond its sample; a click finds others.
 
-    Oracle: the places that the page says it shows, and the addresses of all requests. Nothing outside of the page's folder
-    is sent: the file of the vectors is asked for by the paths that would reach it.
+    Oracle: the places that the page says it shows, and the addresses of all requests. Nothing outside of the page's
+    folder is sent: the file of the vectors is asked for by the paths that would reach it.
     """
     from playwright.sync_api import TimeoutError
 
