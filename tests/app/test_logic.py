@@ -158,7 +158,8 @@ def test_uploads_that_do_not_fit_are_refused(project: Project, name: str, conten
 
 def test_no_file_that_a_user_names_is_read(project: Project, tmp_path: Path) -> None:
     """Oracle: Python's audit of opened files; an image whose name is that of a file that would be read is refused."""
-    secret, opened, watching = tmp_path / "secret.png", [], True
+    secret, watching = tmp_path / "secret.png", True
+    opened: list[str] = []
     secret.write_bytes(_png((256, 256)))
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
