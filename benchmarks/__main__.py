@@ -36,6 +36,7 @@ from benchmarks import (
     where2vec_step,
 )
 from benchmarks.measure import Row
+from placevec.errors import MissingExtraError
 
 BENCHES = {
     "train": train.rows,
@@ -63,6 +64,8 @@ ON_REQUEST = {
     "where2vec-memory": where2vec_memory.rows,
 }
 """Only when named: they take long."""
+NEEDS = {"search": search.require_packages}
+"""What is looked for before anything is measured."""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 TARGET = Path(__file__).resolve().parent.parent / "BENCHMARKS.md"
 
@@ -100,6 +103,12 @@ def main() -> int:
     unknown = [name for name in names if name not in known]
     if unknown:
         print(f"no benchmark is called {unknown[0]!r}: there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    try:
+        for name in names:
+            NEEDS.get(name, lambda: None)()
+    except MissingExtraError as error:
+        print(f"the benchmark {name} cannot run: {error}", file=sys.stderr)
         return 2
     found = [row for name in names for row in known[name]()]
     command = "make bench" + (f' ARGS="{" ".join(names)}"' if names != list(BENCHES) else "")

@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.measure import Row, interleaved, peak_mb
 from placevec import api
 from placevec.embeddings import Embeddings, Provenance
+from placevec.embeddings.search.approximate import require_backend
 from placevec.embeddings.search.exact import ExactIndex
 from placevec.embeddings.search.index import Index
 from placevec.embeddings.search.stored import Kind
@@ -51,6 +52,12 @@ def table(vectors: np.ndarray) -> Embeddings:
     ids = np.array([f"p{row}" for row in range(len(vectors))], object)
     lonlat = np.stack([24 + random.random(len(vectors)), 60 + random.random(len(vectors))], axis=-1)
     return Embeddings(ids, vectors, lonlat, none, none, "map", Provenance("m", "d"))
+
+
+def require_packages() -> None:
+    """MissingExtraError, before the first quarter of an hour, if faiss or Annoy is not installed."""
+    for backend in ("hnsw", "annoy"):
+        require_backend(backend)
 
 
 def rows() -> list[Row]:

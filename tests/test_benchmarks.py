@@ -34,6 +34,21 @@ def test_an_unknown_benchmark_is_rejected_with_the_known_ones(
     assert "precision" in told
 
 
+@pytest.mark.parametrize(("backend", "package"), [("annoy", "annoy"), ("hnsw", "faiss-cpu")])
+def test_a_missing_package_is_said_before_anything_is_measured(
+    backend: str, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Issue: without Annoy, `search` measured for 90 s, and then ended in a traceback."""
+    from benchmarks import __main__ as command
+
+    monkeypatch.setattr("placevec.embeddings.search.approximate.available", lambda one: one != backend)
+    monkeypatch.setitem(command.ON_REQUEST, "search", lambda: pytest.fail("measured"))
+    monkeypatch.setattr("sys.argv", ["benchmarks", "search"])
+    assert command.main() == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"the benchmark search cannot run: {package} is not installed")
+
+
 def test_no_seen_layer_draws_a_type_that_is_asked_about() -> None:
     """Oracle: the rules of the layers: what the layers that stay draw by a tag of the groups is left out by name."""
     from benchmarks.where2vec_quality import DRAWN_ELSEWHERE, DROPPED, GROUPS

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -151,6 +154,34 @@ def test_uploads_that_do_not_fit_are_refused(project: Project, name: str, conten
     assert "/tmp" not in str(caught.value)
     assert name == "a.svg" or "passwd" in name or name in str(caught.value)  # of the user, not of a copy
     assert "object at" not in str(caught.value)
+
+
+def test_no_file_that_a_user_names_is_read(project: Project, tmp_path: Path) -> None:
+    """Oracle: Python's audit of opened files; an image whose name is that of a file that would be read is refused."""
+    secret, watching = tmp_path / "secret.png", True
+    opened: list[str] = []
+    secret.write_bytes(_png((256, 256)))
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if watching and event == "open":
+            opened.append(str(arguments[0]))
+
+    sys.addaudithook(watch)  # cannot be taken away again
+    try:
+        secret.read_bytes()
+        assert opened == [str(secret)]
+        opened.clear()
+        for name in (str(secret), os.path.relpath(secret, project.path.parent), f"file://{secret}"):
+            for asked in ("place", "name", "tile", "text"):
+                with pytest.raises(PlacevecError):
+                    find(project, Query({asked: name}), k=5)
+            with pytest.raises(InputError):
+                vector_of_upload(project, name, b"no image")
+            said = read_selection({"focus": name, "selected": [name]}, project)
+            assert (said.focus, said.selected) == (None, ())
+        assert not [one for one in opened if "secret" in one]
+    finally:
+        watching = False
 
 
 def test_an_upload_of_what_the_model_reads_is_found(project: Project) -> None:

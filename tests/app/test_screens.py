@@ -6,8 +6,10 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -102,11 +104,30 @@ def is_problem(told: Any) -> bool:
     return told.type == "error" and "/media/" not in f"{told.location.get('url')} {told.text}"
 
 
+def paths_to(file: Path, url: str) -> list[str]:
+    """Paths by which a careless server would send a file from beside the page that it has at an address."""
+    folder = urlsplit(url).path.rpartition("/")[0]
+    up = "/".join([".."] * 20)
+    return [
+        f"{folder}/{up}{file}", f"{folder}/{up.replace('.', '%2e')}{file}", f"{folder}/{up.replace('/', '%2f')}{file}",
+        f"{folder}/{file}", f"{folder}/{quote(str(file), safe='')}", f"/{up}{file}", f"/media/{up}{file}",
+    ]  # fmt: skip
+
+
+def answer_to(address: str, path: str) -> bytes:
+    """What is sent for a path, which goes out as it is."""
+    server = HTTPConnection(urlsplit(address).netloc, timeout=60)
+    server.request("GET", path)
+    with contextlib.closing(server):
+        return server.getresponse().read()
+
+
 @pytest.mark.browser
 def test_in_a_browser(project: Project, browser: Any) -> None:
     """As the command starts it: all that is found is on the page, also beyond its sample; a click finds others.
 
-    Oracle: the places that the page says it shows, and the addresses of all requests.
+    Oracle: the places that the page says it shows, and the addresses of all requests. Nothing outside of the page's
+    folder is sent: the file of the vectors is asked for by the paths that would reach it.
     """
     from playwright.sync_api import TimeoutError
 
@@ -142,6 +163,8 @@ def test_in_a_browser(project: Project, browser: Any) -> None:
             page.get_by_text("10 places like").wait_for(timeout=60_000)
             shown = next(one for one in page.frames if "/component/" in one.url)
             shown.wait_for_function("() => window.placevecState?.neighbors.length === 10", timeout=60_000)
+            for path in paths_to(project.path, shown.url):
+                assert b"PAR1" not in answer_to(address, path), path
             first = shown.evaluate("() => window.placevecState.neighbors[0].place_id")
             for attempt in range(5):  # the layout of a slow machine may still move under the pointer
                 x, y = shown.evaluate("(id) => window.placevecState.position('map', id)", first)

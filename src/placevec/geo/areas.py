@@ -20,10 +20,10 @@ from placevec.io.json_documents import NONE, check
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-_AT_ONCE = 32_768
 _POLYGONS = ("Polygon", "MultiPolygon")
 WIDEST_ACROSS = 270.0
 """Degrees: a box across the 180th meridian that is wider than this probably has west and east swapped."""
+_IN_CACHE = 32_768  # points compared at once
 
 
 @dataclass(frozen=True)
@@ -183,11 +183,13 @@ class Area:
 
     def contains(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.bool_]:
         """(N,) bool: which points lie inside the area, edges included."""
-        lon, lat = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
+        lon, lat = np.broadcast_arrays(
+            np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
+        )
         inside = np.zeros(lon.shape, bool)
-        for begin in range(0, len(lon), _AT_ONCE):  # as many as stay in a core's cache
-            some = slice(begin, begin + _AT_ONCE)
-            self._mark_in_box(lon[some], lat[some], inside[some])
+        for start in range(0, len(lon), _IN_CACHE):
+            part = slice(start, start + _IN_CACHE)
+            self._mark_in_box(lon[part], lat[part], inside[part])
         if self.polygon is not None and inside.any():
             from shapely import intersects_xy
 
@@ -203,15 +205,17 @@ class Area:
     def _mark_in_box(
         self, lon: NDArray[np.float64], lat: NDArray[np.float64], inside: NDArray[np.bool_]
     ) -> None:
-        """Set (N,) flags of points in the bounding box, at any turn of longitude."""
+        """Make ``inside`` true for points in the bounding box, on any turn around the earth."""
         first, last = np.fmin.reduce(lon, initial=np.inf), np.fmax.reduce(lon, initial=-np.inf)
         for west, south, east, north in self.parts():
             for turn in (0.0, -360.0, 360.0):
-                if (
-                    first + turn <= east and last + turn >= west
-                ):  # of a million points few lie on another turn
+                if first + turn <= east and last + turn >= west:  # few points lie on another turn
                     turned = lon + turn if turn else lon
-                    inside |= (turned >= west) & (turned <= east) & (lat >= south) & (lat <= north)
+                    found = turned >= west
+                    found &= turned <= east
+                    found &= lat >= south
+                    found &= lat <= north
+                    inside |= found
 
     def intersects(self, other: Area) -> bool:
         """Whether two bounding boxes share any point (polygons are ignored).

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from placevec.app.project import open_project
+from placevec.app.searching import Query, find
 from placevec.embeddings import Embeddings, Provenance
 from placevec.embeddings.search import similar
-from placevec.explorer.sample import Drawn
 from placevec.geo import Area, distance_m
 
 COUNT = 1_000_000
@@ -23,7 +26,8 @@ def million() -> Embeddings:
     return Embeddings(ids, vectors, lonlat, none, none, "map", Provenance("m", "d"))
 
 
-def test_all_are_searched_and_a_sample_is_drawn(million: Embeddings) -> None:
+def test_all_are_searched_and_a_sample_is_drawn(million: Embeddings, tmp_path: Path) -> None:
+    """Also in the app, which opens their file, says what it draws, and finds what is not drawn."""
     units = million.vectors / np.linalg.norm(million.vectors, axis=1, keepdims=True)
     far = 1.0 - units @ units[7]
     order = np.argpartition(far, 3000)[:3000]
@@ -40,6 +44,10 @@ def test_all_are_searched_and_a_sample_is_drawn(million: Embeddings) -> None:
             taken.append(int(row))
     apart = similar(million, place="p7", min_distance_m=20_000, k=5)
     assert apart["place_id"].tolist() == [f"p{row}" for row in taken[1:]]
-    drawn = Drawn.of(million, max_places=20_000)
-    assert drawn.extent.startswith("20,000 of 1,000,000 places, ")
-    assert len(set(drawn.rows.tolist())) == 20_000
+    million.save(tmp_path / "million.parquet")
+    project = open_project(tmp_path / "million.parquet")
+    assert len(set(project.drawn.rows.tolist())) == 20_000
+    assert any("draws 20,000 of 1,000,000 places, " in one for one in project.remarks)
+    shown = find(project, Query({"place": "p7"}), k=500)["place_id"].tolist()
+    assert set(shown) == {f"p{row}" for row in order[:501]} - {"p7"}
+    assert not set(shown) <= set(project.drawn.place_id.tolist())

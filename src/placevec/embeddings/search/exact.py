@@ -122,11 +122,15 @@ class ExactIndex(Index):
         """(Q, M) float32 numbers that order the rows as the metric does, up to rounding; smaller is nearer."""
         block = self._searched[rows]
         cost: Floats32 = (block @ weights[0])[None] if len(weights) == 1 else weights @ block.T
-        if self._factor is not None:
-            cost *= self._factor[rows]
-        if self._term is not None:
-            cost += self._term[rows]
+        self._scale(cost, rows)
         return cost
+
+    def _scale(self, products: Floats32, rows: slice | Rows) -> None:
+        """Turn (Q, M) products of rows into their `_costs`."""
+        if self._factor is not None:
+            products *= self._factor[rows]
+        if self._term is not None:
+            products += self._term[rows]
 
     def _sums(self, asked: Floats32, rows: slice | Rows) -> Floats32:
         """`_costs` of the metric manhattan."""
@@ -164,9 +168,15 @@ class ExactIndex(Index):
         """(Q, N) costs of all rows, infinite where the mask is false; of the few rows alone if given."""
         count, step = (len(self), _AT_ONCE) if few is None else (len(few), _GATHERED)
         found = np.empty((len(weights), count), np.float32)
+        at_once = len(weights) == 1 and few is None and self.metric != "manhattan"
+        if at_once:  # threads of the product wait for each other once, not for each part
+            np.matmul(self._searched, weights[0], out=found[0])
         for start in range(0, count, step):
             part = slice(start, start + step)
-            found[:, part] = costs(weights, part if few is None else few[part])
+            if at_once:
+                self._scale(found[:, part], part)
+            else:
+                found[:, part] = costs(weights, part if few is None else few[part])
             if where is not None and few is None:
                 rule_out(found[:, part], where[part])
         return found
