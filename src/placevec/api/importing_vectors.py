@@ -189,7 +189,7 @@ def _of_rasters(
     )  # fmt: skip
     if year is not None and found.edition.year not in ("", year):
         raise SourceError(
-            f"{found.files[0] if found.files else paths[0]} is of {found.edition.year}, not of {year}"
+            f"{found.files[0] if found.files else paths[0]} is from {found.edition.year}, not from {year}"
         )
     held = found.pixels > 0
     _check_lost(held, {why: int(rows.sum()) for why, rows in found.lost.items()}, paths, progress)

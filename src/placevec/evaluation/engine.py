@@ -602,8 +602,8 @@ def _notes(splits: Sequence[Split], dropped: int, buffer_m: float) -> list[str]:
     kept = float(np.mean([split.kept for split in splits]))
     if any(split.compact for split in splits):
         notes.append(
-            "folds are strips of neighboring blocks: in so small an extent, the buffers around scattered blocks "
-            "would leave too few training places"
+            "folds are strips of neighboring blocks: the extent is so small that buffers around "
+            "scattered blocks would leave too few training places"
         )
     if kept < 0.5:
         notes.append(f"the buffer of {buffer_m:.0f} m leaves {kept:.0%} of the training places")

@@ -118,7 +118,7 @@ def map_labels(
     at[rows] = np.arange(len(rows))
     task = task.taken(at[task.rows] >= 0)
     if task.kind == "retrieval":
-        raise EvaluationError("retrieval finds places and predicts nothing that a map could show")
+        raise EvaluationError("retrieval predicts nothing that a map could show: choose another --kind")
     if len(task) < MIN_LABELED:
         raise EvaluationError(
             f"task {task.name}: {len(task)} labeled places have a vector; {MIN_LABELED} are needed"
@@ -162,8 +162,8 @@ def map_labels(
     notes = [*task.notes]
     if not sign * reached > sign * by_chance:
         notes.append(
-            "on held-out blocks, predicting the mean does as well: away from the labels, this map says no more than "
-            "the mean"
+            "on held-out blocks, predicting the mean does as well: away from the labels, this map is no "
+            "better than the mean"
         )
     spread = np.stack(found[best][:-1]).std(axis=0).mean(axis=1)
     return LabelMap(

@@ -40,7 +40,7 @@ def test_a_map_is_cut_to_the_meters_that_the_model_reads() -> None:
     assert found.shape == (1, 2, 8, 8)
     assert (found[0, 0] == 255).all()
     assert not found[0, 1].any()
-    with pytest.raises(InputError, match="covers 32 m on a side, but the model reads windows of 80 m"):
+    with pytest.raises(InputError, match="covers 32 m per side, but the model reads windows of 80 m"):
         RASTER.given_image(chip(pixels, ("water", "roads"), 2.0), MAP)
 
 

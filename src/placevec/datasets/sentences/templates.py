@@ -178,7 +178,7 @@ def _sentences(entry: Any, at: str) -> list[Sentence]:
 def _checked(text: Any, at: str) -> str:
     if not isinstance(text, str) or not text.isprintable() or len(text) > MAX_CHARACTERS:
         raise InputError(
-            f"{at}: a sentence must be a text of at most {MAX_CHARACTERS} characters; got {repr(text)[:60]}"
+            f"{at}: a sentence must be a string of at most {MAX_CHARACTERS} characters; got {repr(text)[:60]}"
         )
     try:
         asked = [
