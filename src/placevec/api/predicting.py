@@ -123,7 +123,7 @@ def predict(
             points, the column of their dates and times.
         title: Title of a .png or .html (default: the class).
         support: Include uncertainty, for models trained with this version: in a .tif, 90% bands or standard
-            deviations, the distance to the training points, and a band named support (1 where a training point is
+            deviations, the distance to the training points, and a band named supported (1 where a training point is
             near); in a .png or .html, hatching where no training point is near.
         own_scales: Separate color scale for each map of a .png, from its lowest to its highest value.
         seed: Seed of the sample if there are more than 5,000 points to draw.

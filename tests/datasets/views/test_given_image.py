@@ -52,7 +52,10 @@ def test_a_map_is_cut_to_the_meters_that_the_model_reads() -> None:
             "float32, but the model was trained on uint16",
         ),
         (chip(np.zeros((2, 6, 6), np.uint16), ("B04", "B03")), "has no band 'B08'"),
-        (chip(np.zeros((2, 3, 6), np.uint16), ("B04", "B08")), "6 x 3 px, but the model reads 4"),
+        (
+            chip(np.zeros((2, 3, 6), np.uint16), ("B04", "B08")),
+            "6 x 3 px, but the model needs at least 4 per side",
+        ),
         (chip(np.zeros((5, 6, 6), np.uint16)), "5 bands without names"),
     ],
 )

@@ -183,7 +183,7 @@ def check_spec(spec: ViewSpec, wanted: ViewSpec, *, words: str = "channel") -> N
         raise PlacevecError(
             f"the model was trained on a {wanted.name!r} view drawn by different rules "
             f"({str(wanted.rules)[:8]}, the dataset's are {str(spec.rules)[:8]}): prepare the dataset "
-            "with the same table"
+            "with the same layer table"
         )
     if wanted.values != spec.values:
         raise PlacevecError(
