@@ -87,7 +87,7 @@ def ranks_of_truth(similarity: Vectors, truth: ArrayLike | None = None) -> NDArr
     columns = np.arange(len(scores)) if truth is None else np.asarray(truth, np.int64)
     if len(columns) != len(scores) or columns.min(initial=0) < 0 or columns.max(initial=0) >= scores.shape[1]:
         raise InputError(
-            f"each of the {len(scores)} rows needs a true column from 0 to {scores.shape[1] - 1}"
+            f"each of the {len(scores)} rows needs the index of its true column, from 0 to {scores.shape[1] - 1}"
         )
     own = scores[np.arange(len(scores)), columns][:, None]
     better, equal = (scores > own).sum(axis=1), (scores == own).sum(axis=1)

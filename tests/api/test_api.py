@@ -141,7 +141,7 @@ def test_a_model_and_a_dataset_that_do_not_fit(
     broken = Path(shutil.copytree(helsinki_run, tmp_path / "run"))
     config["reads"]["map"]["spec"]["rules"] = "0" * 64
     (broken / "config.json").write_text(json.dumps(unsealed(config)))
-    with pytest.raises(ModelError, match="other rules"):
+    with pytest.raises(ModelError, match="different rules"):
         api.embed(broken, helsinki_dataset)
 
 
@@ -168,7 +168,7 @@ def test_vectors_of_another_dataset_are_not_evaluated_against_this_one(
     helsinki_table: Path, tmp_path: Path
 ) -> None:
     other = api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "other", spacing=150)
-    with pytest.raises(PlacevecError, match="another dataset"):
+    with pytest.raises(PlacevecError, match="a different dataset"):
         api.evaluate(helsinki_table, dataset=other)
     table = api.load_embeddings(helsinki_table)
     table.provenance = type(table.provenance)(**{**vars(table.provenance), "dataset_path": ""})

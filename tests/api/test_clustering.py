@@ -65,5 +65,5 @@ def test_a_map_of_colors_names_nothing(tmp_path: Path) -> None:
         Provenance("m", ds.hash, dataset_path=str(ds.path)),
     )  # fmt: skip
     assert api.cluster(emb, clusters=2).holds == ()
-    with pytest.raises(PlacevecError, match="another dataset"):
+    with pytest.raises(PlacevecError, match="a different dataset"):
         api.cluster(dataclasses.replace(emb, provenance=Provenance("m", "other")), clusters=2, dataset=ds)

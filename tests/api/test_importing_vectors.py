@@ -78,7 +78,7 @@ def test_what_evaluate_takes_beside_vectors(
     other = tmp_path / "other.parquet"
     pv.import_vectors(imported.with_name("a.tiff"), places=tmp_path / "points.csv", out=other, size_m=60)
     with pytest.raises(
-        PlacevecError, match=r"these published vectors are of no dataset.*import-vectors --dataset"
+        PlacevecError, match=r"these published vectors belong to no dataset.*import-vectors --dataset"
     ):
         pv.evaluate(other)
 
@@ -160,7 +160,7 @@ def both_kinds(folder: Path) -> dict[str, Any]:
     ("made", "said"),
     [
         (far_away, "a.tiff: 3 of 3 places are outside the rasters. Give the files for their area"),
-        (other_year, "a.tiff is of 2024, not of 2023"),
+        (other_year, "a.tiff is from 2024, not from 2023"),
         (no_places, "a raster has a vector every few meters: choose the places"),
         (both_kinds, "rasters and tables are different products"),
         (lambda folder: {"files": folder / "a.parquet", "spacing": 10.0}, "apply to rasters"),

@@ -335,7 +335,7 @@ def test_runs_and_vectors_of_before_an_addition_are_still_of_the_dataset(tmp_pat
     whole = api.train("sphere2vec", octant_points(tmp_path / "same", 400), out=tmp_path / "whole", **longer)
     assert on.hash == whole.hash
     assert on.training["dataset_hash"] == old.hash
-    with pytest.raises(PlacevecError, match="another dataset"):
+    with pytest.raises(PlacevecError, match="a different dataset"):
         recorded_dataset(vectors, octant_points(tmp_path / "other", 61))
 
 

@@ -207,7 +207,7 @@ def test_it_is_that_of_the_places_wherever_they_lie(tmp_path: Path) -> None:
         ("split", ["dev"], "values must be train, validation, test"),
         ("excluded", ["tired"], "values must be coordinates, label, date, image, sample, buffer"),
         ("place_id", [None], "a place has no ID"),
-        ("block", ["one"], "it has no integer column block"),
+        ("block", ["one"], "it has no integer column named block"),
         ("dataset", [3], "it has no text column dataset"),
     ],
 )

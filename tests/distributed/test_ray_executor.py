@@ -125,7 +125,7 @@ def test_workers_that_never_start_are_waited_for_by_nobody() -> None:
 
 
 def test_workers_that_cannot_start_end_the_job() -> None:
-    with pytest.raises(PlacevecError, match="workers do not start, 4 in a row: its worker died"):
+    with pytest.raises(PlacevecError, match="4 workers in a row failed to start: its worker died"):
         run(PretendedRay(lambda actor, method, given: method == "open"))
 
 
@@ -267,7 +267,7 @@ def test_workers_with_other_files_refuse(
     stale = Model.load(helsinki_run)
     next(stale.modules["tile"].parameters()).data += 1.0
     stale.__dict__.pop("hash", None)
-    with pytest.raises(PlacevecError, match="is another model here"):
+    with pytest.raises(PlacevecError, match="is a different model on this machine"):
         embedded(ray, "c.parquet", stale)
     with pytest.raises(ModelError, match="never saved"):
         embedded(ray, "d.parquet", Model(stale.modules, stale.readings))

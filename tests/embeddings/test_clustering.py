@@ -184,7 +184,7 @@ def test_more_places_than_hdbscan_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = cluster(table(vectors), method="hdbscan")
     monkeypatch.setattr(clustering, "DENSE", 130)
     part = cluster(table(vectors), method="hdbscan")
-    assert any("seeded sample of 130 places" in note for note in part.notes)
+    assert any("found on 130 places drawn at random" in note for note in part.notes)
     assert not any("sample" in note for note in whole.notes)
     both = (part.label != NOISE) & (whole.label != NOISE)
     assert both.mean() > 0.8

@@ -185,7 +185,7 @@ def test_how_to_get_a_text_model_that_is_absent(monkeypatch: pytest.MonkeyPatch,
         ({"targets": ["nowhere"]}, "cannot be adapted"),
         ({"checkpointing": 1}, "checkpointing must be true or false"),
         ({"max_tokens": 1}, "max_tokens must be"),
-        ({"base": 3}, "base must be a text"),
+        ({"base": 3}, "base must be a string"),
     ],
 )
 def test_options_that_do_not_fit(base: Path, options: dict[str, Any], problem: str) -> None:

@@ -122,9 +122,9 @@ def test_models_datasets_and_vectors_that_do_not_fit(
     data = Dataset.open(api.load_embeddings(quick_table).provenance.dataset_path).path
     assert nursery.run(*jobs.train(data, options).arguments(other), "--seed", 5).code == 0
     query = ["search", quick_table, "--lon", 24.94, "--lat", 60.17]
-    refused(nursery.run(*query, "--model", other), "another model")
-    refused(nursery.run(*query, "--dataset", houses), "another dataset")
-    refused(nursery.run("evaluate", quick_table, "--model", other, "-q"), "another model")
+    refused(nursery.run(*query, "--model", other), "a different model")
+    refused(nursery.run(*query, "--dataset", houses), "a different dataset")
+    refused(nursery.run("evaluate", quick_table, "--model", other, "-q"), "a different model")
     assert sorted(path.name for path in tmp_path.glob("*.parquet")) == []
 
 

@@ -148,7 +148,7 @@ def test_requests_too_large_or_slow(ask: Asked) -> None:
         headers = {**kind, "Content-Length": length}
         assert ask("POST", "/similar", content=b"{}", headers=headers).status_code == 413
     slow = ask("POST", "/similar", content=slowly(), headers=kind)
-    assert (slow.status_code, slow.json()["error"]) == (408, "a request must arrive in 0.3 s")
+    assert (slow.status_code, slow.json()["error"]) == (408, "a request must arrive within 0.3 s")
     assert ask.guard._held == 0
     ask.guard._held = guard._MAX_HELD - 1000  # of other requests: one of unknown length may be the largest
     try:

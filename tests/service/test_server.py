@@ -142,7 +142,7 @@ def test_a_new_model_is_served_without_a_gap(tmp_path: Path, settings: Settings)
         second.save(tmp_path / "model")
         assert not asked.run(reload())
         told = asked("GET", "/info").json()
-        assert (told["model"], "made by another model" in told["problem"]) == (first.hash, True)
+        assert (told["model"], "made by a different model" in told["problem"]) == (first.hash, True)
         table_of(second, 60).save(tmp_path / "points.parquet")
         assert asked.run(reload())
         told = asked("GET", "/info").json()
@@ -166,7 +166,7 @@ def test_a_model_newer_than_the_service(tmp_path: Path, settings: Settings) -> N
 
 def test_vectors_of_another_model_are_refused(tmp_path: Path, settings: Settings) -> None:
     small_model(seed=2).save(tmp_path / "model")
-    with pytest.raises(ModelError, match="made by another model"):
+    with pytest.raises(ModelError, match="made by a different model"):
         open_state(replace(settings, run=str(tmp_path / "model")))
 
 

@@ -87,7 +87,7 @@ def vector_of_upload(
         raise SourceError(f"the image must be in one of these formats: {', '.join(FORMATS)}")
     if len(content) > max_bytes:
         raise SourceError(
-            f"an image has at most {max_bytes / 1e6:g} MB; this one has {len(content) / 1e6:.1f}"
+            f"an image may have at most {max_bytes / 1e6:g} MB; this one has {len(content) / 1e6:.1f} MB"
         )
     with tempfile.TemporaryDirectory(prefix="placevec-") as folder:
         path = Path(folder) / f"image{ending}"

@@ -45,8 +45,8 @@ def benchmark_encoders(
         out: Folder of the results: table.md, results.csv, plots and, in cells/, the individual results.
         encoders: Encoders, by any of their names, separated by commas (default: all).
         originals: Also compare the published variants where they differ.
-        tasks: Tasks, separated by commas; all, real and synthetic name groups of tasks (default: all that have data,
-            or none with --files).
+        tasks: Tasks, or groups of tasks (all, real, synthetic), separated by commas (default: all that have data, or
+            none with --files).
         files: Table of your own with lon, lat and a label (may be repeated).
         label: Column to predict in --files.
         block_m: Side of the spatial blocks for --files, meters (default: a tenth of the extent).

@@ -45,9 +45,10 @@ def embed(
         views: Views to embed, separated by commas, if the model reads several (default: all that the dataset has).
         dtype: Data type in which the vectors are stored.
         batch_size: Places encoded at once.
-        engine: Where parts are embedded: in processes of this machine, or by workers of a Ray cluster (extra scale).
+        engine: Where parts are embedded: in processes on this machine, or by workers of a Ray cluster (needs the
+            extra scale).
         address: Address of the head node of a running Ray cluster (default: a temporary cluster on this machine).
-        workers: Number of processes, with one thread each (default: this one; with ray one for each CPU).
+        workers: Number of processes, with one thread each (default 1; with ray, one per CPU).
         gpus: Number of GPUs for each worker of a Ray cluster; may be a fraction (default 0).
         wait: Wait for another process that is writing --out, instead of stopping.
         progress: Receives progress reports.
@@ -75,7 +76,7 @@ def embed(
         )
     chosen_engine = Engine(engine, address, workers, gpus)
     if out is None and not chosen_engine.in_this_process:
-        raise UsageError("several workers need a file to write: give out")
+        raise UsageError("embedding with several workers needs an output file: set the argument out")
     if out is not None:
         atomic.check_writable(out)
     if isinstance(dataset, str | Path) and Path(dataset).is_file():

@@ -74,7 +74,7 @@ def evaluate(
         tasks: Tasks, separated by commas: landuse, pois, labels (the dataset's own), or with --cityrep the task
             IDs of that release (default: all that the dataset has labels for).
         labels: Table of your own labels, with place_id or lon and lat.
-        columns: Label columns of that table, separated by commas (default: all that can be tasks).
+        columns: Label columns of that table, separated by commas (default: all that can be used as tasks).
         kind: Kind of these tasks (default: inferred from the values; multilabel and distribution take all columns
             together).
         regions: Leave one region out at a time: polygons, a table with place_id, or a column of the labels.
@@ -92,13 +92,14 @@ def evaluate(
         cityrep_model: Model name under which the vectors are also written into that folder.
         seeds: Number of shuffles of the blocks, and number of untrained encoders.
         folds: Number of folds.
-        budget: Size of the probes.
+        budget: Thoroughness of the probes (quick: small probes with one setting each).
         allow_leaks: Also run tasks whose tags the model reads (marked as leaks).
         beside: Another model to compare with on the same places: a directory, `base`, or a table of vectors such as
             import-vectors writes (may be repeated).
-        engine: Where probes learn: in processes of this machine, or by workers of a Ray cluster (extra scale).
+        engine: Where probes are trained: in processes on this machine, or by workers of a Ray cluster (needs the
+            extra scale).
         address: Address of the head node of a running Ray cluster (default: a temporary cluster on this machine).
-        workers: Number of processes, with one thread each (default: this one; with ray one for each CPU).
+        workers: Number of processes, with one thread each (default 1; with ray, one per CPU).
         progress: Receives progress reports.
 
     In Python, ``beside`` can also map names for the report to models and tables, such as ``{"the old one": model}``.
@@ -142,7 +143,7 @@ def evaluate(
     if found is None:
         if table.provenance.source:
             raise DatasetError(
-                "these published vectors are of no dataset, and evaluate needs one: import them with import-vectors "
+                "these published vectors belong to no dataset, but evaluate needs one: import them with import-vectors "
                 "--dataset DATASET, or name them with --beside when you evaluate your own"
             )
         raise DatasetError("the dataset of these vectors is not at its recorded path: give it with --dataset")

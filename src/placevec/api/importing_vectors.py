@@ -198,7 +198,7 @@ def _of_rasters(
 def _of_year(edition: Edition, year: str | None, file: str) -> Edition:
     """An edition with the year that is given where the file states none; SourceError if it states another one."""
     if year is not None and edition.year not in ("", year):
-        raise SourceError(f"{file} is of {edition.year}, not of {year}")
+        raise SourceError(f"{file} is from {edition.year}, not from {year}")
     return edition if year is None else replace(edition, year=year)
 
 

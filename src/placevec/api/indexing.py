@@ -107,9 +107,9 @@ def index(
     Args:
         embeddings: Table of vectors.
         view: View whose vectors are indexed if there are several (default: the fused vectors).
-        backend: Kind of index (hnsw and ivf need the extra search, annoy the extra annoy).
+        backend: Kind of index (hnsw and ivf need the extra search; annoy needs the extra annoy).
         metric: Distance between vectors.
-        storage: Precision of the first comparison (bits only with the backend exact).
+        storage: Precision of the first comparison (bits only with the exact backend).
         trees: Number of trees in an Annoy index; more trees take longer to build and miss fewer places.
         force: Rebuild the index.
         progress: Receives progress reports.
@@ -187,11 +187,11 @@ def precompute(
         backend: Kind of index (exact builds none).
         storage: Precision of an index's first comparison.
         trees: Number of trees in an Annoy index.
-        max_places: Maximum number of places in a projection, a seeded sample (default: all).
+        max_places: Maximum number of places in a projection, drawn at random (default: all).
         skip_projections: Compute no projections.
         skip_indexes: Build no indexes.
         force: Recompute what already exists.
-        seed: Seed of the sample, of t-SNE and UMAP.
+        seed: Seed of the sample, t-SNE and UMAP.
         progress: Receives progress reports.
 
     Raises:

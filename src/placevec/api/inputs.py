@@ -84,7 +84,7 @@ def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None 
     if not found.descends_from(embeddings.provenance.dataset_hash):
         if dataset is None:
             return None
-        raise PlacevecError(f"the vectors were made from another dataset than {found.path}")
+        raise PlacevecError(f"the vectors were made from a different dataset than {found.path}")
     return found
 
 
@@ -101,7 +101,7 @@ def recorded_model(embeddings: Embeddings, model: Model | PathLike | None = None
         if model is None:
             return None
         raise ModelError(
-            f"the vectors were made by another model ({embeddings.provenance.model_hash[:12]}) than {found.path}"
+            f"the vectors were made by a different model ({embeddings.provenance.model_hash[:12]}) than {found.path}"
         )
     return found
 

@@ -170,7 +170,9 @@ def _opened(
         )
     made = recorded_model(emb)
     if fine_tune and made is None:
-        raise UsageError("fine-tuning needs the model that made these vectors: give its run in their place")
+        raise UsageError(
+            "fine-tuning needs the model that made these vectors: give its run instead of the vectors"
+        )
     return emb, found, made
 
 

@@ -97,7 +97,7 @@ def predict(
         dataset: Dataset whose places are labeled, with types, or predicted, with labels (default: the recorded one).
         types: Types to choose from, with a model that reads texts and images: names such as park,school; `entities`
             for the types in the dataset; a table (.toml) as for prepare; or a text file with one type per line.
-        shares: Share of each type among the places, in any unit, such as park=3,school=1; `training` for the shares
+        shares: Share of each type among the places, in any unit, such as park=3,school=1; or `training`, the shares
             among the places that the model was trained on (default: equal shares).
         view: View whose images types are predicted from, or whose vectors labels are predicted from, if there are
             several.
@@ -105,7 +105,7 @@ def predict(
         columns: Label column of that table; with --kind distribution or multilabel, several separated by commas.
         kind: Kind of labels (default: inferred from the values).
         fine_tune: Fine-tune the encoders on the labels, instead of training probes on their vectors.
-        budget: Size of the probes and length of fine-tuning (at most 30 epochs of fine-tuning with full, 5 with
+        budget: Thoroughness of probes and fine-tuning (at most 30 epochs of fine-tuning with full, 5 with
             quick).
         points: Table of points to predict for or, with a figure or page, to draw as dots.
         lon: Column of longitude in the table of points (default: found by name).
@@ -117,14 +117,14 @@ def predict(
             area).
         land: Outlines of the land: GeoJSON, Shapefile or GeoPackage (default: coarse ones from Natural Earth).
         land_only: Leave cells outside land without a value.
-        show_points: Also draw the training points of each class, as the first model has them.
+        show_points: Also draw the training points of each class, taken from the first model.
         year: Fraction of the year, for a model trained with --seasons only.
         date: Time to predict for, such as 2018-06-03T14:00, in UTC, for a model trained with dates; with a table of
             points, the column of their dates and times.
         title: Title of a .png or .html (default: the class).
         support: Include uncertainty, for models trained with this version: in a .tif, 90% bands or standard
-            deviations, the distance to the training points, and whether any is within reach, called support; in a
-            .png or .html, hatching where no training point is near.
+            deviations, the distance to the training points, and a band named supported (1 where a training point is
+            near); in a .png or .html, hatching where no training point is near.
         own_scales: Separate color scale for each map of a .png, from its lowest to its highest value.
         seed: Seed of the sample if there are more than 5,000 points to draw.
         progress: Receives progress reports.

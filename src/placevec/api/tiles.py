@@ -77,7 +77,7 @@ def export(
         metric: Distance that the index of vectors in the database is built for.
         view: View whose vectors are written if there are several (default: the fused vectors).
         projection: Projection of --atlas.
-        max_places: Maximum number of places of --projector, a seeded sample (default: all).
+        max_places: Maximum number of places of --projector, drawn at random (default: all).
         partitions: Folder, or address of an object store such as s3://BUCKET/FOLDER, for partitioned GeoParquet, one
             part per cell: GRID=CELL/*.parquet.
         grid: Grid of --partitions.

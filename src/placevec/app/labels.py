@@ -75,7 +75,7 @@ class Labels:
             if label is not None:
                 label = checked_class(label)
                 if len({*self.of.values(), label}) > MAX_CLASSES:
-                    raise UsageError(f"there are at most {MAX_CLASSES} classes")
+                    raise UsageError(f"a table of labels can have at most {MAX_CLASSES} classes")
             for place in places:
                 if label is None:
                     self.of.pop(place, None)

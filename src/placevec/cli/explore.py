@@ -139,7 +139,7 @@ def _print(found: Explored, quiet: bool) -> None:
     if any_of_them is not None and any_of_them.places_drawn < any_of_them.places_total:
         drawn, total = any_of_them.places_drawn, any_of_them.places_total
         remark(
-            f"Note: {drawn:,} of {total:,} places are drawn, as a seeded sample; raise --max-places to draw more",
+            f"Note: {drawn:,} of {total:,} places are drawn, chosen at random; raise --max-places to draw more",
             quiet,
         )
     for page in pages:

@@ -51,7 +51,7 @@ def command(*runs: Path, out: Path, as_json: bool = False, quiet: bool = False, 
         raise UsageError(f"give at most one dataset; got {len(datasets)}: {datasets[0]}, {datasets[1]}")
     if datasets and not options.get("types"):
         raise UsageError(
-            f"{datasets[0]} is a dataset: its places are labeled with --types; for a map give runs only"
+            f"{datasets[0]} is a dataset: its places are labeled with --types; for a map, give only runs"
         )
     found = predict(
         [path for path in runs if not path.is_file() and path not in datasets], out,

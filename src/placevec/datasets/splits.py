@@ -270,7 +270,7 @@ def _parts(table: pa.Table, about: Mapping[str, Any]) -> RunSplit:
         if name not in table.column_names or table[name].type != pa.string():
             raise ValueError(f"it has no text column {name}")
     if "block" not in table.column_names or table["block"].type != pa.int64():
-        raise ValueError("it has no integer column block")
+        raise ValueError("it has no integer column named block")
     if table["place_id"].null_count:
         raise ValueError("a place has no ID")
     counts = [one["count"] for one in about["datasets"]]

@@ -351,7 +351,7 @@ def _count_failure(part: Part | None, outcome: Outcome, state: _Run) -> None:
     if part is None:
         state.starts += 1
         if state.starts > RETRIES:
-            raise PlacevecError(f"workers do not start, {state.starts} in a row: {outcome.problem}")
+            raise PlacevecError(f"{state.starts} workers in a row failed to start: {outcome.problem}")
         return
     state.tries[part.name] += 1
     if state.tries[part.name] > RETRIES:

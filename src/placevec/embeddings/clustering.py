@@ -392,7 +392,7 @@ def _hdbscan(
         if len(rows) < len(points):
             _spread(points, rows, label, advance)
             notes.append(
-                f"found on a seeded sample of {len(rows):,} places; each other place gets the cluster of its nearest "
+                f"found on {len(rows):,} places drawn at random; each other place gets the cluster of its nearest "
                 f"place in the sample"
             )
     return label

@@ -57,7 +57,9 @@ def load_mapped(path: str | Path) -> Embeddings | EmbeddingsOfViews:
         facts = precomputed.facts_of_view(path, view, _NAME)
         found = _read(facts, digest)
         if found is None or len(found) != count or dim not in (None, found.shape[1]):
-            raise EmbeddingsError(f"the vectors next to {path} belong to another table")
+            raise EmbeddingsError(
+                f"the vectors stored next to {path} do not match it: start the service again"
+            )
         return found
 
     tables = load_tables(path, vectors_of=vectors)

@@ -164,7 +164,8 @@ def report_unmatched(
     count = f"{len(lost):,} of {len(matched):,} rows {why}"
     if unmatched == "error" or len(lost) == len(matched):
         raise InputError(
-            f"{count}, the first at index {str(index[lost[0]])[:60]}: check that table and places cover the same area"
+            f"{count}, the first at index {str(index[lost[0]])[:60]}: check that the table and the places "
+            "cover the same area"
         )
     what = "they are left out" if unmatched == "drop" else "their vectors are NaN"
     warnings.warn(f"{count}: {what}", UserWarning, stacklevel=4)

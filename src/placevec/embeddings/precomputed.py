@@ -115,7 +115,7 @@ def damage(folder: Path) -> list[str]:
         known |= {facts, *others}
         try:
             if len(others) != 1:
-                raise EmbeddingsError(f"{printable(str(facts))} has no file next to it")
+                raise EmbeddingsError(f"{printable(str(facts))} describes a file that is missing")
             _, told = read(facts, others[0].suffix, {})
             if OWN not in told:
                 problems.append(f"{printable(str(facts))} has no checksum")

@@ -121,7 +121,7 @@ def _on_utm(lonlat: Floats) -> tuple[NDArray[np.int64], Any, str]:
     crs = f"EPSG:{utm_zone(*np.median(lonlat, axis=0).tolist())}"
     x, y = Transformer.from_crs(4326, crs, always_xy=True).transform(lonlat[:, 0], lonlat[:, 1])
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise EmbeddingsError("these places span more than one UTM zone can show: export them in parts")
+        raise EmbeddingsError("these places are spread too far for one UTM zone: export them in parts")
     west, north = float(x.min()) - side / 2, float(y.max()) + side / 2
     place = _empty(
         int(np.ceil((y.max() - y.min()) / side)) + 1, int(np.ceil((x.max() - x.min()) / side)) + 1, 1

@@ -242,5 +242,5 @@ def require_peft() -> Any:
 
 def _text(name: str, value: str) -> str:
     if not isinstance(value, str) or len(value) > 1000:
-        raise ModelError(f"{name} must be a text of at most 1,000 characters; got {value!r:.80}")
+        raise ModelError(f"{name} must be a string of at most 1,000 characters; got {value!r:.80}")
     return value

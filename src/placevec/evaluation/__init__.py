@@ -1,4 +1,4 @@
-"""How good vectors are, honestly: spatial blocks, baselines that need no learning, paired intervals."""
+"""Evaluation of vectors: spatial blocks, baselines that need no learning, paired intervals."""
 
 from placevec.evaluation.osm_tasks import landuse_task, poi_task
 from placevec.evaluation.report import Report

@@ -1,4 +1,4 @@
-"""Baselines of vectors: features that need no learning, and the same encoder before training."""
+"""Baselines for vectors: features that need no learning, and the same encoder before training."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def baselines(
 
 
 class _Asked(NamedTuple):
-    """Places to embed by an untrained encoder."""
+    """The places that an untrained encoder embeds."""
 
     seed: int
     rows: Ints
@@ -110,7 +110,7 @@ def _untrained(
     model: Model, dataset: Dataset, rows: Ints, view: str | None, seeds: Sequence[int], executor: Executor,
     progress: Progress,
 ) -> Variants:  # fmt: skip
-    """(n, dim) vectors of untrained encoders, one variant a seed."""
+    """(n, dim) vectors of untrained encoders, one variant per seed."""
     parts = [
         Part(f"untrained encoder {seed}, places from {start}", _Asked(seed, some), len(some))
         for seed in seeds
@@ -253,5 +253,5 @@ def coverage_fractions(
 
 
 def beside(first: Features, second: Features) -> Features:
-    """Both, standardized, side by side."""
+    """Two feature sets, standardized and concatenated."""
     return np.hstack([standardized(part, part)[0] for part in (first, second)])

@@ -140,7 +140,7 @@ class Score:
         return found
 
     def _together(self, scale: Scale) -> Uncertainty | None:
-        """With blocks that err together; None where nobody knows how."""
+        """The uncertainty with correlated blocks; None if it cannot be estimated."""
         if self.together is None or not self.left_out:
             return None
         if scale not in self._known_together:
@@ -151,11 +151,11 @@ class Score:
 
     @cached_property
     def _known_together(self) -> dict[Scale, Uncertainty | None]:
-        """What has been computed: the lines of a report ask for the same again and again."""
+        """A cache, because the lines of a report need the same values repeatedly."""
         return {}
 
     def _shufflings(self, scale: Scale) -> float:
-        """What the shuffles add to the variance."""
+        """The part of the variance that comes from the shuffles."""
         seeds = _to(scale, self.by_seed)
         return float(seeds.var(ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
 
@@ -168,7 +168,7 @@ class Score:
 
     @cached_property
     def _ends(self) -> tuple[float, float]:
-        """Of the interval."""
+        """The ends of the 95% interval, low and high."""
         from scipy.stats import t as student
 
         if self.known is not None:

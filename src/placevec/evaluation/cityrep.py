@@ -280,7 +280,9 @@ def _target(
         return "distribution", shares(values), tuple(str(name) for name in labels.columns)
     if kind == "regression":
         return "regression", values[:, 0], ()
-    raise EvaluationError(f"{path}: unknown task_type {str(kind)[:40]!r}")
+    raise EvaluationError(
+        f"{path}: unknown task_type {str(kind)[:40]!r}: supported are classification, distribution and regression"
+    )
 
 
 def _grid(table: pd.DataFrame, own: Floats) -> Blocks:

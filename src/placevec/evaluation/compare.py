@@ -112,7 +112,7 @@ def compare(
     scores: Mapping[str, Score], pairs: Sequence[tuple[str, str]], sign: int = 1, *, lonlat: Floats | None = None,
     side_m: float = 0.0, one_range: bool = False,
 ) -> list[Comparison]:  # fmt: skip
-    """Every pair (of, against) of rows that are there, as one family.
+    """Compare every pair (of, against) of existing rows, as one family.
 
     Args:
         scores: of the rows, measured in the same resampling.
@@ -135,7 +135,7 @@ def compare(
 
 
 def _range(apart: Floats, lonlat: Floats) -> float:
-    """Correlation range of (N,) differences in meters, of those that are known."""
+    """Correlation range in meters of (N,) differences; unknown ones are ignored."""
     known = np.isfinite(apart)
     return correlation_range(lonlat[known], apart[known])
 

@@ -190,7 +190,7 @@ def _known(labels: NDArray[Any], kind: str) -> NDArray[np.bool_]:
 def _scores(
     benchmark: Benchmark, vectors: Floats, labels: NDArray[Any], rows: Ints, kind: str, scheme: str, seed: int
 ) -> list[float]:
-    """Scores of the folds, or of the official test, by the penalty with the best mean."""
+    """Scores of the folds, or of the official test, with the penalty that has the best mean score."""
     classes = None if kind == "regression" else np.unique(labels, return_inverse=True)[1]
     target = (
         labels.astype(np.float64)[:, None] if classes is None else np.eye(int(classes.max()) + 1)[classes]

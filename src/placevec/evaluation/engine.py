@@ -1,4 +1,4 @@
-"""The one engine: rows of features by every probe on every fold of every shuffling, and what is left measured."""
+"""The evaluation engine: every row of features by every probe, on every fold of every shuffle."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Budget:
     mlp: tuple[float, ...] = MLP_PENALTIES
 
     def with_mlp(self) -> Budget:
-        """The same, and the multilayer perceptron is tried."""
+        """The same budget, with the multilayer perceptron as an additional probe."""
         return replace(self, effort=replace(self.effort, mlp_penalties=self.mlp))
 
 
@@ -201,7 +201,7 @@ def evaluate_splits(
     executor: Executor = IN_THIS_PROCESS,
     progress: Progress = SILENT,
 ) -> Result:
-    """As `evaluate_task`, on splits of any making.
+    """Like `evaluate_task`, on any splits.
 
     Args:
         splits: one a shuffling; where all are the same one, a row of a single variant is predicted once.
@@ -388,7 +388,7 @@ def _with_fewer_labels(
 def _curve(
     splits: Mapping[float, Sequence[Split]], points: Mapping[float, dict[str, Score]]
 ) -> list[CurvePoint]:
-    """From the smallest share on; nothing where there is one share only."""
+    """The learning curve from the smallest share up; empty if there is only one share."""
     if len(points) < 2:
         return []
     return [
@@ -420,7 +420,7 @@ def _region_notes(task: Task, split: Split, regions: Sequence[str]) -> list[str]
 
 
 class _Fit(NamedTuple):
-    """What is predicted at once: a row, with a share of the labels, on one fold of one shuffling."""
+    """One unit of work: a row, with a share of the labels, on one fold of one shuffle."""
 
     row: str
     share: float
@@ -553,7 +553,7 @@ def _probes(task: Task, position: bool, effort: Effort) -> Mapping[str, Probe]:
 def _learned(
     task: Task, learner: Learner, inner: NDArray[np.int64], splits: Sequence[Split], advance: Advance, note: str
 ) -> tuple[dict[str, list[Array]], list[str]]:  # fmt: skip
-    """As `_predictions`, of a row that learns in its own way."""
+    """Like `_predictions`, for a row that learns in its own way."""
     found: list[Array] = []
     notes: list[str] = []
     for seed, split in enumerate(splits):
@@ -567,7 +567,7 @@ def _learned(
 
 
 def _probe_notes(name: str, told: Sequence[str], splits: Sequence[Split]) -> list[str]:
-    """What the best probe of a row noted in more than half of the folds."""
+    """Notes of the best probe of a row that occur in more than half of the folds."""
     total = sum(len(split.folds) for split in splits)
     often = [(told.count(one), one) for one in dict.fromkeys(told)]
     return [f"{name}: {one} ({many} of {total} folds)" for many, one in often if 2 * many > total]
@@ -602,8 +602,8 @@ def _notes(splits: Sequence[Split], dropped: int, buffer_m: float) -> list[str]:
     kept = float(np.mean([split.kept for split in splits]))
     if any(split.compact for split in splits):
         notes.append(
-            "folds are strips of neighboring blocks: in so small an extent, the buffers around scattered blocks "
-            "would leave too few training places"
+            "folds are strips of neighboring blocks: the extent is so small that buffers around "
+            "scattered blocks would leave too few training places"
         )
     if kept < 0.5:
         notes.append(f"the buffer of {buffer_m:.0f} m leaves {kept:.0%} of the training places")

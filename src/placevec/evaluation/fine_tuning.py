@@ -104,7 +104,7 @@ class FineTuning:
         return scores, notes
 
     def _name(self, task: Task, fold: Fold, groups: NDArray[np.int64], seed: int) -> str:
-        """Of the part of a job: all that its scores depend on besides the inputs of the job."""
+        """Name of the part of a job: everything that its scores depend on besides the inputs of the job."""
         digest = hashlib.sha256(f"{task.kind} {self.scratch} {seed} {self.epochs}".encode())
         for part in (task.rows[fold.train], task.rows[fold.test], task.columns()[fold.train], groups):
             digest.update(np.ascontiguousarray(part).tobytes())
@@ -179,7 +179,7 @@ class _Places:
 
     @classmethod
     def of(cls, model: Model, dataset: Dataset, view: str, task: Task, train_on: Ints) -> _Places:
-        """Those at ``train_on`` of a task."""
+        """The training places at ``train_on`` of a task."""
         rows = task.rows[train_on]
         columns = task.columns()[train_on]
         mean, deviation = 0.0, 1.0
@@ -251,7 +251,7 @@ class _Validated:
         self.parts: Sequence[Ints] = np.array_split(chosen, -(-len(chosen) // _VALIDATED_AT_ONCE) or 1)
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
-        """A part of them."""
+        """A subset of these places."""
         return self.places.draw(self.parts[step % len(self.parts)])
 
 
@@ -304,7 +304,7 @@ def _loss_of(places: _Places, head: Head, chosen: Ints) -> float:
 
 
 def _copy(model: Model, view: str, head: Head) -> Model:
-    """A model of its own weights, with a head of its own."""
+    """A copy of a model whose only head is a copy of ``head``."""
     made = replace(
         model,
         modules=copy.deepcopy(model.modules),

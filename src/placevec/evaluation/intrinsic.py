@@ -1,4 +1,4 @@
-"""What can be said of vectors without labels: do near places lie near, how many directions are used, do they clump.
+"""Measures of vectors without labels: neighborhoods kept, directions used, clusters formed.
 
 Near places whose footprints overlap would be alike for free, so only places whose footprints do not touch are compared.
 """
@@ -191,7 +191,7 @@ def class_silhouettes(features: Mapping[str, Variants], label: Ints, *, seed: in
 
 
 def _any_of(allowed: NDArray[np.bool_], random: np.random.Generator) -> Ints:
-    """(Q,) one allowed column of each row, at random."""
+    """(Q,) a random allowed column for each row."""
     return np.asarray(np.where(allowed, random.random(allowed.shape), -1.0).argmax(axis=1), np.int64)
 
 

@@ -1,4 +1,4 @@
-"""What columns of a user's own table are as labels: numbers, classes, flags, or shares of a whole."""
+"""Label columns of a user's own table: numbers, classes, flags, or shares of a whole."""
 
 from __future__ import annotations
 

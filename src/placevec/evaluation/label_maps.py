@@ -71,7 +71,7 @@ class LabelMap:
 
     @property
     def summary(self) -> str:
-        """What is predicted from what, and how well, in one line."""
+        """One line: what is predicted, from what, and with which score."""
         metric = next(iter(self.scores))
         more = ", ".join(f"{name} {value:.3g}" for name, value in list(self.scores.items())[1:])
         return (
@@ -118,7 +118,7 @@ def map_labels(
     at[rows] = np.arange(len(rows))
     task = task.taken(at[task.rows] >= 0)
     if task.kind == "retrieval":
-        raise EvaluationError("retrieval finds places and predicts nothing that a map could show")
+        raise EvaluationError("retrieval predicts nothing that a map could show: choose another --kind")
     if len(task) < MIN_LABELED:
         raise EvaluationError(
             f"task {task.name}: {len(task)} labeled places have a vector; {MIN_LABELED} are needed"
@@ -162,8 +162,8 @@ def map_labels(
     notes = [*task.notes]
     if not sign * reached > sign * by_chance:
         notes.append(
-            "on held-out blocks, predicting the mean does as well: away from the labels, this map says no more than "
-            "the mean"
+            "on held-out blocks, predicting the mean does as well: away from the labels, this map is no "
+            "better than the mean"
         )
     spread = np.stack(found[best][:-1]).std(axis=0).mean(axis=1)
     return LabelMap(
@@ -201,7 +201,7 @@ def _tuned(
     tuned: tuple[Model, int], dataset: object, view: str, task: Task, fold: Fold, block: NDArray[np.int64], rows: Ints,
     seed: int, job: Job | None,
 ) -> Floats:  # fmt: skip
-    """The same by encoders that were trained further on them."""
+    """The same with encoders that were fine-tuned on these places."""
     if task.kind not in KINDS:
         raise EvaluationError(f"{task.kind} has no loss to train with")
     name = f"fold-{len(fold.train)}-{int(fold.train.sum())}"
@@ -219,14 +219,14 @@ def _tuned(
 
 
 def _within(task: Task, found: Floats) -> Floats:
-    """Shares as shares, probabilities from 0 to 1."""
+    """Predictions in their valid range: shares that sum to 1, probabilities from 0 to 1."""
     if task.kind in ("distribution", *OF_CLASSES):
         return shares(found)
     return np.clip(found, 0.0, 1.0) if task.kind in ("multilabel", "presence") else found
 
 
 def _held_out(task: Task, split: Split, labeled: Ints, parts: Sequence[Floats]) -> Floats:
-    """(n, K) of each labeled place what the fold predicts that tests it."""
+    """(n, K) prediction for each labeled place by the fold that tests it."""
     found = np.full((len(task), task.outputs), np.nan)
     for fold, values in zip(split.folds, parts, strict=False):
         found[fold.test] = values[labeled[fold.test]]

@@ -87,7 +87,7 @@ class LayerRecall:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the places carry no claim about any layer that the model reads."""
+        """Whether the places allow no claim about any layer that the model reads."""
         return all(row.comparison.doubt for row in self._compared)  # type: ignore[union-attr]
 
     @property

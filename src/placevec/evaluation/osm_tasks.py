@@ -89,8 +89,8 @@ def poi_task(dataset: Dataset) -> Task:
     kept = np.flatnonzero((held >= MIN_PLACES) & (len(rows) - held >= MIN_PLACES))
     if len(kept) == 0:
         raise EvaluationError(
-            f"task pois: of {len(rows)} places, at least {MIN_PLACES} must have a group and as many must lack it, "
-            f"which is true of no group"
+            f"task pois: no group is present at {MIN_PLACES} or more of {len(rows)} places and absent "
+            "from as many: prepare a larger area"
         )
     names = tuple(str(groups[group]) for group in kept)
     description = "presence of each OSM point-of-interest group in the footprint, mean over groups"

@@ -52,6 +52,7 @@ def check_not_learned(task: Task, model: Model) -> None:
     """EvaluationError for the dataset's own labels and a model with a head, whose vectors were trained on labels."""
     if task.description.endswith(_DESCRIBED) and model.heads:
         raise EvaluationError(
-            f"task {task.name}: the model was trained on labels, so its vectors prove nothing here: evaluate its "
+            f"task {task.name}: the model was trained on labels, so evaluating its vectors here would be "
+            "misleading: evaluate its "
             "predictions with placevec evaluate RUN, or run with --allow-leaks"
         )

@@ -99,7 +99,7 @@ def label_tasks(
             unusable.append(str(error))
     if not tasks:
         raise EvaluationError(
-            f"no column of {path} can be a task: {'; '.join(unusable[:3]) or 'there is none'}"
+            f"no column of {path} can be used as a task: {'; '.join(unusable[:3]) or 'there is none'}"
         )
     return tasks
 

@@ -131,7 +131,9 @@ def evaluate(
     if labels is None and (columns or kind):
         raise UsageError("columns and kind apply to a table of labels: add --labels FILE")
     if not schemes or set(schemes) - set(SCHEMES):
-        raise UsageError(f"schemes are {' and '.join(SCHEMES)}; got {', '.join(schemes) or 'none'}")
+        raise UsageError(
+            f"schemes must be one or both of {' and '.join(SCHEMES)}; got {', '.join(schemes) or 'none'}"
+        )
     if fine_tune and model is None:
         raise UsageError("fine-tuning needs the model that made the vectors: give it with --model")
     others = others or {}
@@ -521,8 +523,9 @@ def _check_not_trained_on(task: Task, places: _Places, model: Model) -> None:
     rows = task.rows[np.isin(task.rows, places.rows)]
     if lessons and _trained_on(places, model, rows).any():
         raise EvaluationError(
-            f"task {task.name}: the model was trained on {' and '.join(lessons)} of these places, so its "
-            "vectors prove nothing here: evaluate it on another area, or run with --allow-leaks"
+            f"task {task.name}: the model was trained on {' and '.join(lessons)} of these places, so "
+            "evaluating its vectors here would be misleading: evaluate it on another area, or run with "
+            "--allow-leaks"
         )
 
 

@@ -277,7 +277,7 @@ class _Reader:
         self.at += 1
         count = byte >> 4 if byte >> 4 != 15 else self.varint()
         if count > len(self.data) - self.at:
-            raise IndexError("a list is longer than the bytes")
+            raise IndexError("a list is longer than its bytes")
         kind = byte & 15
         if kind in (1, 2):  # a truth value of a list has a byte of its own
             return [byte == 1 for byte in self._bytes(count)]

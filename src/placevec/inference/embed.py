@@ -139,9 +139,11 @@ class Paths:
         torch.set_num_threads(1)
         model, dataset = Model.load(self.model), Dataset.open(self.dataset)
         if model.hash != self.model_hash:
-            raise ModelError(f"{self.model} is another model here: all machines must see the same files")
+            raise ModelError(
+                f"{self.model} is a different model on this machine: all machines must see the same files"
+            )
         if dataset.hash != self.dataset_hash:
             raise DatasetError(
-                f"{self.dataset} is another dataset here: all machines must see the same files"
+                f"{self.dataset} is a different dataset on this machine: all machines must see the same files"
             )
         return model, dataset

@@ -89,7 +89,8 @@ class Parts:
         """OutputError unless this is the folder of the job for this process too, which may be of another machine."""
         if atomic.sha256_of_json(inputs_of(self.folder))[:16] != self.key:
             raise OutputError(
-                f"{self.folder} of the unfinished work is not here: the output must lie on a disk that all machines share"
+                f"{self.folder}, which holds the unfinished work, does not exist on this machine: write "
+                "the output to a disk that all machines share"
             )
 
 

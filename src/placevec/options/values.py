@@ -203,7 +203,9 @@ def _within(value: Any, name: str, limit: float) -> bool:
 
 
 def _number(value: float) -> str:
-    return f"{int(value):,}" if value == int(value) else f"{value:g}"
+    if value != int(value):
+        return f"{value:g}"
+    return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))  # a year has no comma
 
 
 def _shown(value: Any) -> str:

@@ -52,8 +52,8 @@ def refuse_others(
     for flag, value in laying_out.items():
         if value is not None and value is not False:
             raise DatasetError(
-                f"{dataset.path} already has {len(dataset):,} places, and {flag} would create others: remove it to add "
-                "the map around the existing places, or choose another --out"
+                f"{dataset.path} already has {len(dataset):,} places, and {flag} would create others: remove {flag} to "
+                "add the map around the existing places, or choose another --out"
             )
     if places is not None:
         given = read_points(places)

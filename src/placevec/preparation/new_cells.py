@@ -102,7 +102,9 @@ def _of_h3(area: Area, resolution: int, size_m: float | None) -> Places:
         raise MissingExtraError("h3", "cells") from None
     estimate = area_km2(area) / h3.average_hexagon_area(resolution, "km^2")
     if estimate > MAX_PLACES:
-        raise AreaError(f"the area has about {estimate:,.0f} H3 cells, more than {MAX_PLACES:,}")
+        raise AreaError(
+            f"the area has about {estimate:,.0f} H3 cells, more than {MAX_PLACES:,}: use a lower --h3"
+        )
     found: list[str] = []
     for west, south, east, north in area.parts():
         box = h3.LatLngPoly([(south, west), (south, east), (north, east), (north, west)])

@@ -191,7 +191,7 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
     zoom: int | None = option(None, "Zoom at which the map is stored (default 17, or that of the tiles)")
     engine: EngineName = option(
         "local",
-        "Where an extract is drawn: by processes on this machine, or by the workers of a Ray cluster (extra scale)",
+        "Where an extract is drawn: in processes on this machine, or by workers of a Ray cluster (needs the extra scale)",
         group=ENGINE,
     )
     address: str | None = option(
@@ -201,7 +201,7 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
     )
     workers: int | None = option(
         None,
-        "Number of processes that draw the map (default: only this one; with ray, one per CPU)",
+        "Number of processes that draw the map (default 1; with ray, one per CPU)",
         group=ENGINE,
         min=1,
     )

@@ -141,7 +141,7 @@ def _tiles(path: Path, zoom: int | None, scheme: str, found: Validation, progres
     if tiles.kind == "layers":
         known = LayerTable.default().layers
         if missing := [name for name in known if name not in tiles.layers]:
-            found.notes.append(f"missing from the original twelve layers: {', '.join(missing)}")
+            found.notes.append(f"of the original twelve layers, these are missing: {', '.join(missing)}")
         found.notes += [
             f"the layer {name} has no tiles"
             for name, keys in zip(tiles.layers, tiles.keys, strict=True)
@@ -179,7 +179,8 @@ def _tiles(path: Path, zoom: int | None, scheme: str, found: Validation, progres
         )
         if mask and means[number] > 0.5:
             found.notes.append(
-                f"{means[number]:.0%} of {name} is set: check whether its background is really {mask.called}"
+                f"{means[number]:.0%} of the pixels of {name} are set: check whether its background is "
+                f"really {mask.called}"
             )
     if failed:
         first = next(iter(reader.damaged.values()))
@@ -190,7 +191,7 @@ def _tiles(path: Path, zoom: int | None, scheme: str, found: Validation, progres
         found.batch = {role: list(shape) for role in ("anchor", "positive", "negative")}
         if max(np.ptp(every[:, 0]), np.ptp(every[:, 1])) <= FAR_TILES:
             found.notes.append(
-                f"no two tiles are more than {FAR_TILES} apart, as the original negatives must be"
+                f"no two tiles are more than {FAR_TILES} tiles apart, as the original negatives must be"
             )
 
 

@@ -175,7 +175,7 @@ class Guard:
                     if not message.get("more_body"):
                         return b"".join(parts)
         except TimeoutError:
-            raise RefusedError(408, f"a request must arrive in {self.settings.patience_s:g} s") from None
+            raise RefusedError(408, f"a request must arrive within {self.settings.patience_s:g} s") from None
 
 
 def _given(body: bytes, receive: Receive) -> Receive:

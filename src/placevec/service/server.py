@@ -72,8 +72,7 @@ def serve(
         rate: Maximum number of requests per second from one client (0 disables the limit).
         max_body_mb: Maximum size of a request, megabytes.
         max_connections: Maximum number of connections per process.
-        reload_s: Seconds between checks whether the files of the model and the vectors have changed (0 disables the
-            checks).
+        reload_s: Seconds between checks for changed files of the model or vectors (0 disables the checks).
         drain_s: Seconds that requests in progress have to finish when the service is stopped.
         started: Called with the address once it is served.
         progress: Receives progress reports.

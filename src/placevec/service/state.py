@@ -243,7 +243,7 @@ def open_state(settings: Settings, progress: Progress = SILENT, *, write: bool =
         loaded = load_mapped(file) if settings.mapped else load_embeddings(file)
         if loaded.provenance.model_hash != model.hash:
             raise ModelError(
-                f"the vectors of {file} were made by another model ({loaded.provenance.model_hash[:12]}) than"
+                f"the vectors of {file} were made by a different model ({loaded.provenance.model_hash[:12]}) than"
                 f" {settings.run} ({model.hash[:12]}): embed again"
             )
         name = Path(file).stem

@@ -32,7 +32,7 @@ class Bundle(nn.Module):
     def loss(
         self, encoded: dict[str, Encoded], draw: Draw
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Encoded]]:
-        """The same of slots that are encoded, and fused, already."""
+        """The same for slots that are already encoded and fused."""
         own = (encoded, draw.targets)
         together = any(one.across_processes for _, one in self.recipe.objectives.values())
         # in validation every process has the whole batch

@@ -1,4 +1,4 @@
-"""Which numbers a run computes in: float32, or bf16 where that pays; and with which instructions.
+"""The precision of a run: float32, or bf16 where that is faster; and the instructions that it uses.
 
 The choice follows from the machine's kind, the device and the encoders, and is never timed: one seed in, the same result
 out, however busy the machine is.
@@ -12,7 +12,7 @@ import torch
 
 
 def hardware_bf16(device: torch.device) -> bool:
-    """Whether bf16 is computed in hardware there; emulated bf16 is slower than float32."""
+    """Whether a device computes bf16 in hardware; emulated bf16 is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":

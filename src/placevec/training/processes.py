@@ -24,7 +24,7 @@ def several() -> bool:
 
 
 def wait_for_all() -> None:
-    """Return once all processes have come here."""
+    """Wait until all processes have reached this point."""
     if several():
         dist.barrier()
 
@@ -32,7 +32,7 @@ def wait_for_all() -> None:
 def gathered(
     slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]
 ) -> tuple[dict[str, Encoded], dict[str, Tensor]]:
-    """Slots and targets of all processes, in order of rank; the same ones where there is only one process.
+    """Slots and targets of all processes, in order of rank; with a single process, they are returned unchanged.
 
     Gradients reach the vectors of the process that they come from. Processes may have different numbers of rows.
     """

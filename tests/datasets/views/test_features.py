@@ -62,13 +62,13 @@ def test_moments(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ([NUMBERS[:4]], "features for . places, but 5 places"),
+        ([NUMBERS[:4]], "features for . places, but the dataset has 5"),
         ([NUMBERS, NUMBERS], "after 5 rows"),
         ([NUMBERS[:2], NUMBERS[:3, :2]], r"\(3, 2\)"),
         ([NUMBERS[0]], r"\(3,\)"),
         ([np.where(NUMBERS[2, 1] == NUMBERS, np.nan, NUMBERS)], "place 'c' are not finite"),
         ([NUMBERS.astype(np.float64) * 1e300], "not finite"),
-        ([], "features for . places, but 5 places"),
+        ([], "features for . places, but the dataset has 5"),
         ([np.zeros((5, 70_000))], "65,536"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_map_is_cut_to_the_meters_that_the_model_reads() -> None:
     assert found.shape == (1, 2, 8, 8)
     assert (found[0, 0] == 255).all()
     assert not found[0, 1].any()
-    with pytest.raises(InputError, match="covers 32 m on a side, but the model reads windows of 80 m"):
+    with pytest.raises(InputError, match="covers 32 m per side, but the model reads windows of 80 m"):
         RASTER.given_image(chip(pixels, ("water", "roads"), 2.0), MAP)
 
 
@@ -52,7 +52,10 @@ def test_a_map_is_cut_to_the_meters_that_the_model_reads() -> None:
             "float32, but the model was trained on uint16",
         ),
         (chip(np.zeros((2, 6, 6), np.uint16), ("B04", "B03")), "has no band 'B08'"),
-        (chip(np.zeros((2, 3, 6), np.uint16), ("B04", "B08")), "6 x 3 px, but the model reads 4"),
+        (
+            chip(np.zeros((2, 3, 6), np.uint16), ("B04", "B08")),
+            "6 x 3 px, but the model needs at least 4 per side",
+        ),
         (chip(np.zeros((5, 6, 6), np.uint16)), "5 bands without names"),
     ],
 )

@@ -128,12 +128,12 @@ def test_an_encoder_reads_them_and_is_built_again() -> None:
     ("times", "message"),
     [
         (None, "needs year=, the month from 0 to 11, the hour of the day in UTC"),
-        ([[1.0]], "2 numbers a point"),
+        ([[1.0]], "2 numbers per point"),
         ([[12.0, 1.0]], "invalid month, from 0 to 11"),
         ([[1.5, 1.0]], "invalid month"),
         ([[1.0, 24.5]], "invalid hour, from 0 to 24"),
         ([[1.0, np.nan]], "invalid hour"),
-        ([[1.0, 1.0]] * 3, "one a point"),
+        ([[1.0, 1.0]] * 3, "one time per point"),
     ],
 )
 def test_wrong_times_are_refused(times: object, message: str) -> None:
@@ -148,7 +148,7 @@ def test_wrong_times_are_refused(times: object, message: str) -> None:
         ({"hours": 17}, "hours"),
         ({"clock": "solar"}, "add hours=1"),
         ({"hours": 1, "clock": "local"}, "utc or solar"),
-        ({"period": [2000.0, 2000.0]}, "all training places are of the same time"),
+        ({"period": [2000.0, 2000.0]}, "all training places have the same time"),
         ({"period": [2000.0]}, "first and the last"),
     ],
 )

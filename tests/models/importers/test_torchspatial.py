@@ -131,7 +131,7 @@ def test_anchors_need_the_training_points(tmp_path: Path, training_points: Path)
         import_locations(file, "torchspatial", tmp_path / "model")
     few = tmp_path / "few.csv"
     few.write_text("lon,lat\n1,2\n3,4\n")
-    with pytest.raises(PlacevecError, match="these must be different points"):
+    with pytest.raises(PlacevecError, match="give the points that it was trained on"):
         import_locations(file, "torchspatial", tmp_path / "model", training_points=few)
     xyz = saved(checkpoint("xyz"), tmp_path / "xyz.pth.tar")
     with pytest.raises(PlacevecError, match="only for rbf"):

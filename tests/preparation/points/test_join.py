@@ -345,7 +345,7 @@ def test_images_join_the_places_that_they_are_called_as(tmp_path: Path) -> None:
     other = api.prepare("sphere2vec", points=tmp_path / "p.csv", out=tmp_path / "other")
     (tmp_path / "strange").mkdir()
     (folder / "dry" / "p0.tif").rename(tmp_path / "strange" / "q.tif")
-    with pytest.raises(DatasetError, match="none of 1 images in strange is named like a place"):
+    with pytest.raises(DatasetError, match="none of 1 images in strange has the ID of a place"):
         api.prepare("sphere2vec", images=tmp_path / "strange", out=other.path)
     (tmp_path / "strange" / "q.tif").rename(tmp_path / "strange" / "p5.tif")
     with pytest.raises(

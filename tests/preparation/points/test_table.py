@@ -476,7 +476,10 @@ def test_a_row_longer_than_a_block(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"lon,lat,s\n1,1,\xcf\xf0\xe8\xe2\xe5\xf2\n", "iconv"), (b"\x00\x01\x02", "must have column names")],
+    [
+        (b"lon,lat,s\n1,1,\xcf\xf0\xe8\xe2\xe5\xf2\n", "iconv"),
+        (b"\x00\x01\x02", "must contain the column names"),
+    ],
 )
 def test_bytes_that_are_no_table(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "p.csv").write_bytes(content)

@@ -441,8 +441,11 @@ def test_validate_shows_what_the_founding_check_prints(tmp_path: Path) -> None:
     drawn = masks()["bays"]
     share = np.mean([mask.mean() for mask in drawn.values()])
     assert found.layers[2].set_share == pytest.approx(share)
-    assert any("original twelve layers: natural-features, boundaries" in note for note in found.notes)
-    assert any("more than 10 apart" in note for note in found.notes)
+    assert any(
+        "original twelve layers, these are missing: natural-features, boundaries" in note
+        for note in found.notes
+    )
+    assert any("more than 10 tiles apart" in note for note in found.notes)
     assert json.loads(json.dumps(found.as_dict()))["usable"] is True
 
 

@@ -203,5 +203,5 @@ def test_the_command_says_what_was_found(
         assert "--wikidata-contact" in capsys.readouterr().err
         assert cli.main([*command, "--languages", "fi,uk", "--wikidata-contact", CONTACT]) == 0
     told = " ".join(capsys.readouterr().err.split())
-    assert "Wikidata: 2 of 3 items found, 1 of them under another number; 1 were not found." in told
+    assert "Wikidata: 2 of 3 items found, 1 of them under another ID; 1 were not found." in told
     assert "3 labels, 3 aliases and 1 descriptions in 3 languages (fi 1, uk 1, mul 1)" in told

@@ -117,7 +117,7 @@ def test_bands_of_three_resolutions_lie_over_one_another(tmp_path: Path) -> None
     assert np.abs(inside - inside[1]).max() <= 1
     assert files.ground(0).size == (24, 24)
     band(tmp_path / name / f"{name}_B03.tif", 10, epsg=32634)
-    with pytest.raises(SourceError, match="does not have one band, as the others do"):
+    with pytest.raises(SourceError, match="must have a single band, like the others"):
         open_chips(tmp_path).read(0)
 
 

@@ -41,11 +41,11 @@ def test_a_zero_byte_is_rejected_and_ends_no_process(nursery: Nursery, tmp_path:
     assert content.count(b"\x04name") == 1
     bad = tmp_path / "bad.osm.pbf"
     bad.write_bytes(content.replace(b"\x04name", b"\x04\0ame"))
-    with pytest.raises(SourceError, match="a text with a zero byte"):
+    with pytest.raises(SourceError, match="a string with a zero byte"):
         check_strings(bad)
     done = nursery.run("prepare", "loc2vec", "--osm", bad, "--out", tmp_path / "out")
     assert done.code == 1, done.err
-    assert "a text with a zero byte" in done.err
+    assert "a string with a zero byte" in done.err
 
 
 def test_other_damage_is_left_to_osmium(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def other_size(path: Path) -> None:
         (other_size, ["."], r"_scales.npy must be \(40, 30\) or"),
         (lambda path: None, ["."], "has no raster for these places: neither GeoTIFFs"),
         (lambda path: (path / "a.tiff").write_bytes(b"II*\0no"), ["a.tiff"], "a.tiff is not a GeoTIFF, or is damaged"),
-        (lambda path: None, ["a.vrt"], "a.vrt is neither a GeoTIFF"),
+        (lambda path: None, ["a.vrt"], "a.vrt is not a GeoTIFF"),
         (lambda path: None, ["b.tiff"], "b.tiff does not exist"),
         (lambda path: np.save(path / "a.npy", np.zeros(3)), ["a.npy"], "must be named grid_LON_LAT.npy"),
     ],

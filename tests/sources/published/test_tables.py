@@ -175,7 +175,7 @@ def ours(path: Path) -> None:
         ([ours], "0.parquet is already a placevec table of vectors: use it as it is"),
         ([lambda path: pq.write_table(pa.table({"a": [1]}), path)], "0.parquet has no known layout .*columns are: a"),
         ([lambda path: path.write_bytes(b"PAR1")], "0.parquet is not a Parquet table, or is damaged"),
-        ([earth_index, earth_index], "'35VLG-1' names 2 rows of .* import files that contain each place only once"),
+        ([earth_index, earth_index], "'35VLG-1' occurs in 2 rows of .* import files that contain each place only once"),
         ([earth_index, lambda path: earth_index(path, 12)], "vectors of 384 numbers, but .*1.parquet of 12"),
         ([earth_index, clay_15], "0.parquet is Earth Index .* but .*1.parquet is Clay .*cannot be compared"),
         ([clay, clay_15], "0.parquet is Clay embeddings v0, but .*1.parquet is Clay embeddings v1.5"),

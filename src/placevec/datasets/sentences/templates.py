@@ -138,10 +138,10 @@ def _parsed(content: Mapping[str, Any], source: str) -> Templates:
     entries, words, extends = content.get("template"), content.get("words", {}), content.get("extends")
     if set(content) - {"template", "words", "extends"} or not isinstance(entries, list) or not entries:
         raise InputError(
-            f'{source}: templates are a list of [[template]] entries, [words.xx] and extends = "{DEFAULT}"'
+            f'{source}: templates must be a list of [[template]] entries, [words.xx] and extends = "{DEFAULT}"'
         )
     if extends not in (None, DEFAULT, FOUNDING):
-        raise InputError(f"{source}: extends is {DEFAULT!r} or {FOUNDING!r}; got {extends!r}")
+        raise InputError(f"{source}: extends must be {DEFAULT!r} or {FOUNDING!r}; got {extends!r}")
     found = [
         one
         for number, entry in enumerate(entries, 1)
@@ -178,7 +178,7 @@ def _sentences(entry: Any, at: str) -> list[Sentence]:
 def _checked(text: Any, at: str) -> str:
     if not isinstance(text, str) or not text.isprintable() or len(text) > MAX_CHARACTERS:
         raise InputError(
-            f"{at}: a sentence must be a text of at most {MAX_CHARACTERS} characters; got {repr(text)[:60]}"
+            f"{at}: a sentence must be a string of at most {MAX_CHARACTERS} characters; got {repr(text)[:60]}"
         )
     try:
         asked = [

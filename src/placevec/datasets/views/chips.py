@@ -354,7 +354,8 @@ class ChipsReader(Reader):
         held = view.spec.size_px or 0
         if wanted.size_px is not None and wanted.size_px > held:
             raise PlacevecError(
-                f"the model reads {wanted.size_px} px of {wanted.name!r}, but the dataset's chips have {held}"
+                f"the model reads {wanted.size_px} px per side of {wanted.name!r}, but the dataset's chips have only "
+                f"{held}: prepare larger chips"
             )
         own, other = _pixel_m(view.spec), _pixel_m(wanted)
         if own is not None and other is not None and abs(own / other - 1.0) > _SAME_PIXELS:
@@ -370,7 +371,8 @@ class ChipsReader(Reader):
         require_type(pixels, [one for one in TYPES if one in spec.values.split(" ")], chip.name, spec)
         if min(pixels.shape[1:]) < size:
             raise InputError(
-                f"{chip.name} has {pixels.shape[2]} x {pixels.shape[1]} px, but the model reads {size} of {spec.name!r}"
+                f"{chip.name} has {pixels.shape[2]} x {pixels.shape[1]} px, but the model needs at least {size} per "
+                f"side: give a larger image for the view {spec.name!r}"
             )
         part = np.asarray(centered(pixels, size), np.float32)
         if not np.isfinite(part).all():

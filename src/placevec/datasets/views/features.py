@@ -175,7 +175,7 @@ def write_features(
             written[row : row + len(part)] = small
             row += len(part)
         if written is None or row < len(ids):
-            raise InputError(f"there are features for {row:,} places, but {len(ids):,} places")
+            raise InputError(f"there are features for {row:,} places, but the dataset has {len(ids):,}")
         written.flush()
         del written
     with atomic.replacing(Path(folder) / files[1]) as temporary:

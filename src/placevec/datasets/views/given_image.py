@@ -66,8 +66,8 @@ def in_window(pixels: NDArray[np.generic], chip: Chip, spec: ViewSpec) -> NDArra
         return pixels
     if side < _NEAR * spec.size_m:
         raise InputError(
-            f"{chip.name} covers {side:.0f} m on a side, but the model reads windows of {spec.size_m:g} m of "
-            f"{spec.name!r}"
+            f"{chip.name} covers {side:.0f} m per side, but the model reads windows of {spec.size_m:g} m: give a larger "
+            f"image for the view {spec.name!r}"
         )
     kept = max(1, round(min(height, width) * min(1.0, spec.size_m / side)))
     return centered(pixels, kept)

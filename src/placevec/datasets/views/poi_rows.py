@@ -70,7 +70,7 @@ class PoiRowsView:
         )
         is_sound = np.array_equal(other, self._edge_starts) and bool(((ends >= 0) & (ends < sizes)).all())
         if not is_sound or not bool(((self._category >= 0) & (self._category < len(self._names))).all()):
-            raise DatasetError(f"{path} is damaged: categories or neighbors that do not exist")
+            raise DatasetError(f"{path} is damaged: it refers to categories or neighbors that do not exist")
 
     @property
     def spec(self) -> ViewSpec:

@@ -228,7 +228,7 @@ def read_pois(path: str | Path) -> pd.DataFrame:
         raise DatasetError(f"{error}; prepare the dataset again") from error
     if table.column_names != names:
         raise DatasetError(
-            f"{path} lacks columns of points of interest: it has {', '.join(table.column_names)}"
+            f"{path} must have the columns {', '.join(names)}; it has {', '.join(table.column_names)}"
         )
     try:
         table = table.cast(pa.schema([_SCHEMA.field(name) for name in names]))

@@ -181,8 +181,9 @@ def check_spec(spec: ViewSpec, wanted: ViewSpec, *, words: str = "channel") -> N
         )
     if wanted.rules is not None and spec.rules != wanted.rules:
         raise PlacevecError(
-            f"the model was trained on a {wanted.name!r} view drawn by other rules "
-            f"({str(wanted.rules)[:8]}, the dataset's are {str(spec.rules)[:8]}): prepare the dataset with the same table"
+            f"the model was trained on a {wanted.name!r} view drawn by different rules "
+            f"({str(wanted.rules)[:8]}, the dataset's are {str(spec.rules)[:8]}): prepare the dataset "
+            "with the same layer table"
         )
     if wanted.values != spec.values:
         raise PlacevecError(

@@ -122,7 +122,9 @@ def read_texts(path: str | Path, view: str | None = None) -> pa.Table:
     except SourceError as error:
         raise DatasetError(str(error)) from error
     if any(name not in table.column_names for name in _COLUMNS):
-        raise DatasetError(f"{path} lacks columns for texts: it has {', '.join(table.column_names)}")
+        raise DatasetError(
+            f"{path} must have the columns {', '.join(_COLUMNS)}; it has {', '.join(table.column_names)}"
+        )
     for name in ("place_id", "view", "text"):
         if table[name].type != pa.string() or table[name].null_count:
             raise DatasetError(

@@ -129,7 +129,7 @@ class Index(ABC):
 
     def write(self, path: Path) -> None:
         """Write what was built, so that it can be read again."""
-        raise NotImplementedError(f"an index of kind {self.backend} is not kept: it is built each time")
+        raise NotImplementedError(f"an index of kind {self.backend} cannot be saved: it is built each time")
 
     def recall(self, k: int = 10, quality: int | None = None, sample: int = 100) -> float:
         """Share of the exact ``k`` nearest neighbors that are found: all, by an exact index."""

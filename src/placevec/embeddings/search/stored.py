@@ -46,7 +46,7 @@ class Kind:
         if self.backend == "annoy" and self.storage != "float32":
             raise UsageError("an Annoy index stores only float32: use exact, hnsw or ivf")
         if self.backend in ("hnsw", "ivf") and self.storage == "bits":
-            raise UsageError("bits are supported only by the backend exact, which compares all places")
+            raise UsageError("bits are supported only by the exact backend, which compares all places")
         if self.storage != "float32" and self.metric == "manhattan":
             raise UsageError(
                 "int8 and bits are supported only for the metrics cosine, angular, euclidean and dot"

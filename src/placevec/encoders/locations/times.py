@@ -85,12 +85,12 @@ class TimeFeatures(nn.Module):
         if count == 1 and (found.dim() == 0 or found.shape[-1:] != (1,) or found.dim() <= len(shape)):
             found = found[..., None]
         if found.dim() == 0 or found.shape[-1] != count:
-            raise InputError(f"year= must have {count} numbers a point: {self.told}")
+            raise InputError(f"year= must have {count} numbers per point: {self.told}")
         try:
             found = found.expand(*shape, count)
         except RuntimeError:
             raise InputError(
-                f"there are {tuple(shape)} points, and times of the shape {tuple(found.shape[:-1])}: give one a point"
+                f"there are {tuple(shape)} points, but times of shape {tuple(found.shape[:-1])}: give one time per point"
             ) from None
         if not torch.compiler.is_compiling():
             self._check(found)
@@ -187,6 +187,6 @@ def _checked_period(period: Any) -> tuple[float, float]:
         raise ModelError(f"period must be the first and the last time of training, as years; got {period!r}")
     if not period[0] < period[1]:
         raise InputError(
-            f"all training places are of the same time, {period[0]:g}, so there is no trend to learn: train without it"
+            f"all training places have the same time, {period[0]:g}, so there is no trend to learn: train without it"
         )
     return float(period[0]), float(period[1])

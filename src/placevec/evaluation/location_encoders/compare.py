@@ -52,7 +52,7 @@ class Group(Result):
 
     @property
     def encoders(self) -> list[Row]:
-        """From the best on."""
+        """Rows from the best to the worst."""
         return [row for row in self.rows if row.name not in BASELINES]
 
     def has(self, name: str) -> bool:

@@ -123,9 +123,7 @@ def evaluate_predictions(
     over = measure.over
     found = {row.name: row.score.value for row in rows}
     if found.get(UNTRAINED, -np.inf) > found[SUBJECT]:
-        notes.append(
-            "the model is worse than a linear layer on its own encoder without training: it may overfit"
-        )
+        notes.append("the model is worse than a linear layer on its own untrained encoder: it may overfit")
     lines, reliability = reliability_notes(
         model, head, points, split.labels[split.test], None if split.years is None else split.years[split.test], over,
         calibrated_here=split.name in ("validation", "held-out blocks"),

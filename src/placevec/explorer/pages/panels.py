@@ -67,7 +67,7 @@ class Panel:
         for method in dict.fromkeys(methods):
             if len(self.drawn) < MIN_PLACES[method]:
                 self.drawn.progress.say(
-                    f"Note: without {NAMES[method]}, which needs at least {MIN_PLACES[method]} places"
+                    f"Note: {NAMES[method]} is left out: it needs at least {MIN_PLACES[method]} places"
                 )
                 continue
             found.append(space_content(self.drawn.on_page(method), self.at))

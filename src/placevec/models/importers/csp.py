@@ -25,7 +25,7 @@ def convert(file: Path, classes: Path | None = None, training_points: Path | Non
     params = torchspatial.params_of(content, file, "CSP")
     kind = known_as(params["spa_enc_type"])
     if FAMILIES[kind].original is None:
-        raise ModelError(f"{file} has the encoder {params['spa_enc_type'][:40]!r}, which CSP never had")
+        raise ModelError(f"{file} has the encoder {params['spa_enc_type'][:40]!r}, which is not one of CSP's")
     torchspatial.check_published(params, file)
     held = tensors_in(content, file, ("state_dict",))
     tensors = torchspatial.renamed({_plain(key): value for key, value in held.items()}, kind)

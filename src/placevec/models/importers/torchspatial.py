@@ -181,8 +181,8 @@ def _anchors(params: Mapping[str, Any], points: Any, file: Path) -> Any:
         )
     if max(rows) >= len(points) or not np.isfinite(points[list(rows)]).all():
         raise InputError(
-            f"{file} has an anchor at row {max(rows):,} of its training points, but there are {len(points):,}, or the"
-            " anchor has no coordinates: these must be different points"
+            f"{file} has an anchor at row {max(rows):,} of its training points, but there are "
+            f"{len(points):,}, or the anchor has no coordinates: give the points that it was trained on"
         )
     return points[list(rows)].astype(np.float32).astype(np.float64)  # as in its code
 

@@ -33,7 +33,7 @@ class AerialOptions(Options):
     )
     aerial_zoom: int | None = option(
         None,
-        "Zoom of these tiles (default: for a folder, the only one it has; for a server, the lowest whose pixels are "
+        "Zoom of --aerial-tiles (default: for a folder, the only one it has; for a server, the lowest whose pixels are "
         "at least as fine as the chips')",
         min=0,
         max=22,
@@ -47,9 +47,8 @@ class AerialOptions(Options):
     )
     aerial_values: Values = option(
         "auto",
-        "Pixel values of chips (stored: as in the images; scaled: percentiles 1 to 99 of each band as bytes; auto: "
-        "bytes stay,"
-        " others are scaled)",
+        "Pixel values of chips (stored: as in the images; scaled: percentiles 1 to 99 of each band "
+        "become 0 to 255; auto: stored for 8-bit images, otherwise scaled)",
     )
     aerial_max_nodata: float = option(
         0.25, "Maximum share of a chip without data; places above it get no chip", min=0, below=1

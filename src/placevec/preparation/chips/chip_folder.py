@@ -194,7 +194,7 @@ def _categories(
             rows[name] = np.array([known.setdefault(key, len(known)) for key in keys], np.int64)
             if len(known) > MAX_CATEGORIES:
                 raise SourceError(
-                    f"the points have more than {MAX_CATEGORIES:,} distinct vectors: are these vectors of categories?"
+                    f"the points have more than {MAX_CATEGORIES:,} distinct vectors: are these category vectors?"
                 )
             advance()
     if not known:

@@ -163,7 +163,7 @@ def _called_as(
     """Image -> its place in a dataset: the place with the name of the image, with or without its folder.
 
     Raises:
-        DatasetError: no image is named like a place, or one has another location than its place.
+        DatasetError: no image has the ID of a place as its name, or one has another location than its place.
     """
     bare = [name.rsplit("/", 1)[-1] for name in names]
     own_ids = PlaceIds(dataset)
@@ -172,8 +172,9 @@ def _called_as(
         at = np.where(at >= 0, at, own_ids.rows(bare))
     if not (at >= 0).any():
         raise DatasetError(
-            f"{dataset.path}: its places do not match: none of {len(names):,} images in {what} is named like a place; "
-            f"the first is {names[0]!r}, the first place is {str(dataset.places['place_id'].iloc[0])!r}"
+            f"{dataset.path}: its places do not match: none of {len(names):,} images in {what} has the ID "
+            f"of a place as its name; the first is {names[0]!r}, the first place is "
+            f"{str(dataset.places['place_id'].iloc[0])!r}"
         )
     own = dataset.lonlat[np.maximum(at, 0)]
     both = (at >= 0) & np.isfinite(lonlat).all(axis=1) & np.isfinite(own).all(axis=1)

@@ -97,7 +97,8 @@ class SatelliteOptions(Options):
         self.interval()
         if self.chip_px * self.pixel_m > MAX_SIDE_M:
             raise UsageError(
-                f"a chip of {self.chip_px} px of {self.pixel_m:g} m is wider than {MAX_SIDE_M / 1000:g} km: set a "
+                f"a chip of {self.chip_px} px with a side of {self.pixel_m:g} m each is wider than "
+                f"{MAX_SIDE_M / 1000:g} km: set a "
                 "smaller --chip-px or --pixel-m"
             )
 

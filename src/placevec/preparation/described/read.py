@@ -152,7 +152,9 @@ class _Files:
         by_name: dict[str, Path | None] = {}
         for path in _walked(folder):
             if len(paths) >= MAX_CHIPS:
-                raise SourceError(f"{folder} has more than {MAX_CHIPS:,} chips")
+                raise SourceError(
+                    f"{folder} has more than {MAX_CHIPS:,} chips: leave only those that the table names"
+                )
             paths[path.relative_to(folder).parts] = path
             by_name[path.name] = None if path.name in by_name else path
         if not paths:

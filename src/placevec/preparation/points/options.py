@@ -36,7 +36,7 @@ class PointOptions(Options):
         None, "Table of points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf"
     )
     label: str | None = option(
-        None, "Column to predict (with --images, only `folder`: the name of the folder a chip is in)"
+        None, "Column to predict (with --images, only `folder` is possible: the name of each chip's folder)"
     )
     kind: Literal["auto", "classes", "number"] = option("auto", "Kind of labels (auto prints its decision)")
     lon: str | None = option(None, "Column of longitudes (default: found by name)")

@@ -52,7 +52,7 @@ def add_wikidata(dataset: Dataset, options: WikidataOptions, *, created: str, pr
         )
     job = _Job(dataset, options, progress)
     if is_made(dataset, PART, job.made):
-        progress.say(f"{dataset.path} already has the data of Wikidata")
+        progress.say(f"{dataset.path} already has data from Wikidata: choose another --out to add it again")
         return settled(dataset, PART)
     return add(dataset, PART, job.made, job.write, created=created, progress=progress)
 
@@ -226,7 +226,7 @@ class _Job:
         why = "" if self.options.of_api or self.options.wikidata_contact else _MERGED
         self.progress.say(
             f"Wikidata: {written.items:,} of {wanted:,} items found"
-            + (f", {written.redirected:,} of them under another number" if written.redirected else "")
+            + (f", {written.redirected:,} of them under another ID" if written.redirected else "")
             + (f"; {lost:,} were not found{why}" if lost > 0 else "")
             + (f"; {unreadable:,} could not be read" if unreadable else "")
             + f". {written.labels:,} labels, {written.aliases:,} aliases and {written.descriptions:,} descriptions in "

@@ -34,8 +34,8 @@ class WikidataOptions(Options):
     )
     wikidata_contact: str | None = option(
         None,
-        "Your email address or web page, which the API requires and which is sent with each request; with a dump as "
-        "well, items missing from the dump are requested from the API",
+        "Your email address or web page, which the API requires and which is sent with each request; if "
+        "given with a dump, items missing from the dump are requested from the API",
     )
     wikidata_search: bool = option(
         False,

@@ -44,7 +44,7 @@ class Loc2VecConfig(Options):
     )
     presence: float | None = option(
         None,
-        "How far vectors with and without a layer are set apart, standard deviations (only shape-tile-cnn; default: 2"
+        "Distance added between vectors with and without a layer, standard deviations (only shape-tile-cnn; default: 2"
         " without a contrastive objective, otherwise 0)",
         group=MODEL,
         min=0,
@@ -97,7 +97,7 @@ class Loc2VecConfig(Options):
     shift_m: float = option(0.0, "Maximum random shift of each window, meters", min=0)
     drop_channels: float = option(
         0.25,
-        "Probability of dropping a layer of the positive (or of the anchor, if there is no contrastive objective)",
+        "Probability of dropping a layer of the positive, or of the anchor without a contrastive objective",
         min=0,
         max=1,
     )

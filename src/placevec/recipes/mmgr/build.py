@@ -182,7 +182,7 @@ def _image(dataset: TrainingData, config: MmgrConfig) -> View:
         raise UsageError(
             f"training needs a map or chips, but {dataset.name} has the views {told}: choose one with --image-view, "
             f"or "
-            "add a map by preparing one into the same --out"
+            "add a map by preparing one with the same --out"
         )
     spec = specs[name]
     if unknown := [layer for layer in config.drop_layers if layer not in spec.channels]:

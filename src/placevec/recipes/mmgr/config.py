@@ -131,7 +131,7 @@ class MmgrConfig(Options):
     poi_hidden: int = option(256, "Hidden units of the projection head of points", group=POIS, min=1)
     objective: Form = option(
         "separate",
-        "Contrast (separate: InfoNCE for each pair of views; founding: NT-Xent as published)",
+        "Contrastive loss (separate: InfoNCE for each pair of views; founding: NT-Xent as published)",
         group=OBJECTIVE,
     )
     projection_dim: int = option(128, "Length of the projections that are contrasted", group=OBJECTIVE, min=1)

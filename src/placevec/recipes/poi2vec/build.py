@@ -70,7 +70,7 @@ def build(
     names = [name for name in dataset.view_names if dataset.spec(name).kind == "pois"]
     if not names:
         raise UsageError(
-            f"{dataset.name} has no points of interest: add them by preparing points of interest into the same --out"
+            f"{dataset.name} has no points of interest: add them by preparing points of interest with the same --out"
         )
     view = cast(PoiSetsView, dataset.view(names[0]))
     channels = view.spec.channels

@@ -75,7 +75,8 @@ class EncoderChoices(Options):
     )
     clock: Clock = option(
         "utc",
-        "Hours for --hours: utc (times without a zone are UTC), or solar: UTC plus an hour for every 15 degrees east",
+        "Time that --hours refers to (utc: times without a zone are UTC; solar: UTC plus an hour for "
+        "every 15 degrees east)",
     )
     trend: bool = option(
         False,
@@ -213,7 +214,7 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
             self.check_loss(self.loss)
         if self.rasters and self.init is not None:
             raise UsageError(
-                "--rasters belongs to a new encoder: remove --init, or leave the rasters to its run"
+                "--rasters applies only to a new encoder: remove --init, or remove --rasters to use those of its run"
             )
         if self.land is not None and self.background != "land":
             raise UsageError(

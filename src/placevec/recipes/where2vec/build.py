@@ -189,8 +189,8 @@ def _views(dataset: TrainingData, config: Where2VecConfig) -> tuple[View, View]:
     if len(texts) != 1 or len(images) != 1:
         told = ", ".join(f"{name} ({spec.kind})" for name, spec in specs.items()) or "none"
         raise UsageError(
-            f"training needs a map or chips, and texts, but {dataset.name} has the views {told}: add a map by "
-            "preparing one into the same --out, or start a new dataset with --map"
+            f"training needs a map or chips, and texts, but {dataset.name} has the views {told}: add a "
+            "map by preparing one with the same --out, or start a new dataset with --map"
         )
     spec = specs[images[0]]
     for flag, names in (("bands", config.bands), ("drop-layers", config.drop_layers)):

@@ -63,7 +63,7 @@ def _onto(finest: Layer, layer: Layer, name: str, band: str) -> NDArray[Any]:
 
     kind, side = finest.pixels.dtype, finest.pixels.shape
     if layer.crs != finest.crs or layer.pixels.dtype != kind:
-        raise SourceError(f"the file of {band} of {name!r} does not have one band, as the others do")
+        raise SourceError(f"the file of {band} of {name!r} must have a single band, like the others")
     if layer.pixels.shape == side and layer.transform == finest.transform:
         return layer.pixels
     if layer.transform is None or finest.transform is None:

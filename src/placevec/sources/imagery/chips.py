@@ -132,7 +132,7 @@ class ChipFiles:
         for band, at in parts.items():
             chip = decode_chip(f"{name}_{band}", self.content(at), {})
             if len(chip.pixels) != 1:
-                raise SourceError(f"the file of {band} of {name!r} does not have one band, as the others do")
+                raise SourceError(f"the file of {band} of {name!r} must have a single band, like the others")
             layers[band], date = Layer(chip.pixels[0], chip.crs, chip.transform), date or chip.date
         bands, whole = merged(name, layers)
         return Chip(name, whole.pixels, bands, whole.crs, whole.transform, date)
@@ -262,7 +262,7 @@ def _check_size(file: Any, name: str) -> None:
     sides = (file.width, file.height)
     if max(sides) > MAX_SIZE_PX or file.count > MAX_BANDS:
         raise SourceError(
-            f"the image {name!r} has {file.width:,} x {file.height:,} px and {file.count} bands; a chip has at most "
+            f"the image {name!r} has {file.width:,} x {file.height:,} px and {file.count} bands; a chip may have at most "
             f"{MAX_SIZE_PX:,} px per side and {MAX_BANDS} bands"
         )
     size = file.width * file.height * file.count * np.dtype(file.dtypes[0]).itemsize
@@ -327,7 +327,7 @@ def _folder(folder: Path) -> _Found:
                     title = path.relative_to(folder).with_suffix("").as_posix()
                     found.append((title, f"{status.st_size} {status.st_mtime_ns}", _reader(path)))
         if len(found) > MAX_FILES:
-            raise SourceError(f"{folder} has more than {MAX_FILES:,} images")
+            raise SourceError(f"{folder} has more than {MAX_FILES:,} images: split it into several folders")
     return found
 
 
@@ -350,7 +350,7 @@ def _archive(path: Path) -> _Found:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise SourceError(f"{path} is not a zip file, or is damaged: {error}") from error
     if len(members) > MAX_FILES:
-        raise SourceError(f"{path} has more than {MAX_FILES:,} images")
+        raise SourceError(f"{path} has more than {MAX_FILES:,} images: split it into several zip files")
     lock = threading.Lock()
     return [
         (

@@ -107,7 +107,7 @@ def _walked(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
                 if name.lower().endswith(ENDINGS) and not name.startswith(".")
             ]
             if len(files) + len(folders) > MAX_FILES:
-                raise SourceError(f"{path} has more than {MAX_FILES:,} files")
+                raise SourceError(f"{path} has more than {MAX_FILES:,} files: give the folders of the scenes")
     return sorted(set(folders)), sorted(set(files))
 
 

@@ -43,7 +43,7 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
                 file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
             )
             if not inside:
-                raise SourceError(f"{path} has no image: {', '.join(SUFFIXES)}")
+                raise SourceError(f"{path} has no images ({', '.join(SUFFIXES)})")
             found += inside
         else:
             check_regular(path, "image")

@@ -86,7 +86,7 @@ class RangeFile(io.RawIOBase):
             return b""
         if end - self._at > MAX_READ:
             self.failed = SourceError(
-                f"{printable_address(self.url)} requests {end - self._at:,} bytes at once"
+                f"{printable_address(self.url)} would be read {end - self._at:,} bytes at a time, more than is allowed"
             )
             return b""
         try:

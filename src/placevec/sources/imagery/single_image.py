@@ -77,7 +77,7 @@ def _picture(path: Path, content: bytes) -> Chip:
             with Image.open(io.BytesIO(content), formats=_PICTURES) as picture:
                 if max(picture.size) > MAX_SIZE_PX:
                     raise SourceError(
-                        f"{path} has {picture.width:,} x {picture.height:,} px; an image of a place has at most"
+                        f"{path} has {picture.width:,} x {picture.height:,} px; an image of a place may have at most"
                         f" {MAX_SIZE_PX:,} per side"
                     )
                 pixels = np.asarray(picture.convert("RGB"), np.uint8)

@@ -326,7 +326,9 @@ def _static(documents: _Documents, start: str, content: Any, query: StacQuery) -
             elif target not in seen:
                 seen.add(target)
                 if len(seen) > MAX_DOCUMENTS:
-                    raise SourceError(f"{documents.shown} has more than {MAX_DOCUMENTS:,} documents")
+                    raise SourceError(
+                        f"{documents.shown} has more than {MAX_DOCUMENTS:,} documents: give a part of it"
+                    )
                 waiting.append(target)
 
 

@@ -213,7 +213,9 @@ def _parse_table(content: Mapping[str, Any], source: str) -> LayerTable:
     if set(content) != {"layer"} or not isinstance(layers, list) or not layers:
         raise InputError(f"{source}: a layer table must contain only [[layer]] entries")
     if len(layers) > MAX_LAYERS:
-        raise InputError(f"{source}: there are {len(layers)} layers, more than the maximum of {MAX_LAYERS}")
+        raise InputError(
+            f"{source}: there are {len(layers)} layers, more than the maximum of {MAX_LAYERS}: combine some of them"
+        )
     names: list[str] = []
     for number, layer in enumerate(layers, 1):
         at = f"{source}: layer {number}"

@@ -102,7 +102,7 @@ def extract_objects(
             for relation in osmium.OsmFileIterator(reader, by_key, manager.first_pass_handler()):
                 found.relations += 1
                 if relation.id in seen:
-                    raise DisorderedError(f"{called} has a duplicate of relation/{relation.id}: {MERGE}")
+                    raise DisorderedError(f"{called} has relation/{relation.id} more than once: {MERGE}")
                 seen.add(relation.id)
                 tags = {tag.k: tag.v for tag in relation.tags}
                 if tags.get("type") in ("multipolygon", "boundary") and is_area(tags):
@@ -149,7 +149,7 @@ def _check_distinct(ids: Iterator[Ints], called: Path) -> None:
     every.sort()
     twice = np.flatnonzero(np.diff(every) == 0)
     if len(twice):
-        raise DisorderedError(f"{called} has a duplicate of node/{every[twice[0]]}: {MERGE}")
+        raise DisorderedError(f"{called} has node/{every[twice[0]]} more than once: {MERGE}")
 
 
 @contextmanager

@@ -304,7 +304,9 @@ def check_strings(path: Path) -> None:
                 head = _fields(file.read(length))
                 blob = file.read(int(head.get(_DATA_SIZE, 0)))
                 if head.get(_TYPE) == b"OSMData" and _has_zero(_unpacked(_fields(blob))):
-                    raise SourceError(f"{path} is damaged: it has a text with a zero byte; download it again")
+                    raise SourceError(
+                        f"{path} is damaged: it has a string with a zero byte; download it again"
+                    )
     except (OSError, IndexError, ValueError, zlib.error):
         return
 

@@ -92,7 +92,7 @@ def _check(path: Path, size: int, changed: int) -> XmlSigns:
                 first, last = chunk.find(b">"), chunk.rfind(b">")
                 if since + (first if first >= 0 else len(chunk)) > LONGEST_TEXT:
                     raise SourceError(
-                        f"{path} is not an OSM extract: it has a text of more than {LONGEST_TEXT // 2**20} MB"
+                        f"{path} is not an OSM extract: it has a string of more than {LONGEST_TEXT // 2**20} MB"
                     )
                 since = len(chunk) - last - 1 if last >= 0 else since + len(chunk)
                 if total > _FREE_BYTES + _MAX_EXPANSION * size:

@@ -103,7 +103,7 @@ class GeoTiff:
         file, kinds = self._file, set(self._file.dtypes)
         if file.crs is None or max(file.height, file.width) > MAX_SIDE:
             raise SourceError(
-                f"{self.name} has no coordinate reference system, or more than {MAX_SIDE:,} rows"
+                f"{self.name} has no coordinate reference system, or has more than {MAX_SIDE:,} rows"
             )
         tags = file.tags()
         if file.count == 64 and kinds <= {"int8", "float32", "float64"} and len(kinds) == 1:

@@ -44,9 +44,7 @@ def rasters_at(paths: Sequence[str], bounds: Floats, year: str | None) -> Iterat
         elif path.is_dir():
             yield from _of_folder(path, bounds, year)
         else:
-            raise SourceError(
-                f"{path} is neither a GeoTIFF (.tif, .tiff), an .npy file, nor a folder of them"
-            )
+            raise SourceError(f"{path} is not a GeoTIFF (.tif, .tiff), an .npy file or a folder of these")
 
 
 def _of_folder(folder: Path, bounds: Floats, year: str | None) -> Iterator[VectorRaster]:

@@ -143,7 +143,7 @@ def read_tables(
     ids, count = np.unique(found.place_id.astype(str), return_counts=True)
     if (count > 1).any():
         raise SourceError(
-            f"{ids[count > 1][0][:60]!r} names {int(count.max()):,} rows of {', '.join(map(str, paths[:3]))}: import "
+            f"{ids[count > 1][0][:60]!r} occurs in {int(count.max()):,} rows of {', '.join(map(str, paths[:3]))}: import "
             f"files that contain each place only once"
         )
     return found

@@ -50,7 +50,7 @@ class DelimitedTable:
         lines, self._skipped, told = self._begin()
         header = lines[0] if lines else ""
         if not header.strip() or "\0" in header:
-            raise SourceError(f"the first line of {path} must have column names")
+            raise SourceError(f"the first line of {path} must contain the column names")
         self.delimiter = told or _delimiter(lines)
         self.quoted = _is_quoted(lines, self.delimiter)
         self._has_quotes = not self.quoted and (self.encoding != "utf-8" or _holds(path, b'"'))
@@ -89,7 +89,7 @@ class DelimitedTable:
         whole = len(raw) == self.total
         header_end = text.find("\n")
         if header_end < 0 and not whole:
-            raise SourceError(f"the first line of {self.path} must have column names, and is too long")
+            raise SourceError(f"the first line of {self.path} is too long: it must contain the column names")
         text = text[: max(_SAMPLE, header_end + 1)]
         lines = io.StringIO(text, newline="").readlines()
         if len(lines) > 1 and not (whole and len(text) < _SAMPLE):
@@ -113,7 +113,9 @@ class DelimitedTable:
                 names = [_unquoted(cell) for cell in lines[0].rstrip("\r\n").split(self.delimiter)]
                 body = lines[1:]
         except (csv.Error, StopIteration) as error:  # such as a name of more than 131,072 characters
-            raise SourceError(f"the first line of {self.path} must have column names: {error}") from error
+            raise SourceError(
+                f"the first line of {self.path} must contain the column names: {error}"
+            ) from error
         rows = [self._cells(line) for line in body if line.strip()]
         if rows and all(
             len(row) == len(names) + 1 for row in rows

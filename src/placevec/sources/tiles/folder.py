@@ -199,7 +199,9 @@ class _Folder:
             if found or not any(base.joinpath(name).iterdir()):
                 zooms[check_layer(name)] = found
             if len(zooms) > MAX_LAYERS:
-                raise SourceError(f"{self.folder} has more than {MAX_LAYERS} layers")
+                raise SourceError(
+                    f"{self.folder} has more than {MAX_LAYERS} layers: move some of them elsewhere"
+                )
         chosen = chosen_zoom([one for found in zooms.values() for one in found], zoom, str(self.folder))
         layers = in_order(zooms, order)
         from_south = [self._from_south([base / name, base, self.folder]) for name in layers]

@@ -96,7 +96,7 @@ def read_mbtiles(
     by_layer = {check_layer(file.stem) if is_layers else "tiles": file for file in files}
     if len(by_layer) < len(files):
         raise SourceError(
-            "two MBTiles files have the same name: rename one, because it is the name of the layer"
+            "two MBTiles files have the same name, which is also the name of the layer: rename one"
         )
     layers = in_order(by_layer, order)
     read = [_File(by_layer[layer], scheme) for layer in layers]

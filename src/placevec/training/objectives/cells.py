@@ -141,7 +141,7 @@ class CellContrast(Objective):
         return self.log_scale.clamp(max=math.log(MAX_SCALE)).exp()
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """The scalar loss; terms without a whole pair are 0."""
+        """The scalar loss; terms without a complete pair are 0."""
         images = [self._projected(slots[name], self.image) for name in IMAGES]
         if self.pois is None:
             return self._pair(images[0], images[1])

@@ -167,7 +167,7 @@ class TypeAware(Objective):
         self.biases = nn.Parameter(torch.full((2,), -10.0)) if "sigmoid" in (instance, semantic) else None
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """The scalar loss; 0 where no pair is whole."""
+        """The scalar loss; 0 if there are no complete pairs."""
         if "type" not in targets:
             raise InputError("the target 'type' is missing: this sampler does not provide it")
         loss = self._part(0, self.instance, self.words, slots, targets["type"], alike=False)

@@ -77,7 +77,7 @@ class CellSampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches in which as many cells are drawn as there are, but for an incomplete last one."""
+        """Complete batches per epoch, in which as many cells are drawn as there are."""
         return self._epochs.steps
 
     def with_batch_size(self, batch_size: int) -> Self:

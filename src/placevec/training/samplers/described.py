@@ -57,7 +57,7 @@ class Disturbed:
             )
 
     def warp(self, rows: Ints, random: np.random.Generator) -> dict[str, NDArray[Any]]:
-        """What to do to the images of some rows."""
+        """The augmentation of the images of some rows."""
         count = len(rows)
         found: dict[str, NDArray[Any]] = {}
         if self.angle:
@@ -102,12 +102,12 @@ class Choices:
         return np.diff(self.starts)
 
     def drawn(self, rows: Ints, random: np.random.Generator) -> Ints:
-        """One of each row, each as likely."""
+        """A random choice for each row, uniformly."""
         counts = self.counts[rows]
         return np.asarray(self.texts[self.starts[rows] + random.integers(0, np.maximum(counts, 1))])
 
     def first(self, rows: Ints) -> Ints:
-        """The first of each row."""
+        """The first choice of each row."""
         return np.asarray(self.texts[self.starts[rows]])
 
 
@@ -166,7 +166,7 @@ class DescribedSampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches in which as many places are drawn as there are, but for an incomplete last one."""
+        """Complete batches per epoch, in which as many places are drawn as there are."""
         return len(self.rows) // self.batch_size
 
     def with_batch_size(self, batch_size: int) -> Self:
@@ -210,7 +210,7 @@ class DescribedSampler:
 
 
 class _Plain:
-    """Rows in random order, each once an epoch."""
+    """Rows in random order, each once per epoch."""
 
     def __init__(self, rows: Ints, types: Ints, batch_size: int, seed: int) -> None:
         self._rows, self._epochs = rows, Epochs(len(rows), batch_size, seed)
@@ -222,7 +222,7 @@ class _Plain:
 
 
 class _Balanced:
-    """Each type in an order of its own, and its quota of every batch."""
+    """Each type in its own random order, with a fixed quota per batch."""
 
     def __init__(self, rows: Ints, types: Ints, batch_size: int, seed: int) -> None:
         self.batch_size, self._seed = min(batch_size, len(rows)), seed

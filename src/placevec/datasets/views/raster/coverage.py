@@ -55,7 +55,7 @@ class Coverage:
             self.zoom = round(zoom)
             if abs(zoom - self.zoom) > 1e-6 or not 0 <= self.zoom <= MAX_ZOOM:
                 raise DatasetError(
-                    f"{path} is not a coverage grid: its cells are not {CELL_PX} pixels of any zoom"
+                    f"{path} is not a coverage grid: each cell must span {CELL_PX} pixels of an integer zoom level"
                 )
             tile = transform.a * CELLS_PER_TILE
             self.origin: tuple[float, float] = (

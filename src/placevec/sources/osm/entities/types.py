@@ -189,6 +189,6 @@ def _entry(entry: Any, at: str) -> Entry:
     words = entry.get("words", "{}")
     if not words.strip() or not words.isprintable() or len(words) > 100:
         raise InputError(
-            f"{at} ({name}): words must be a short text in which {{}} stands for the leaf; got {words!r}"
+            f"{at} ({name}): words must be a short string in which {{}} stands for the leaf; got {words!r}"
         )
     return Entry(name, rules, entry.get("by_value", False), entry.get("lines", False), words)
