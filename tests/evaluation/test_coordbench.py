@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 
 from placevec.errors import PlacevecError
 from placevec.evaluation import coordbench
-from placevec.evaluation.point_baselines import sines
+from placevec.evaluation.point_baselines import NEAREST, sines
+from placevec.geo.coordinates import xyz_of
 from tests.preparation.points.tables import globe
 
 TEN = np.array(
@@ -71,6 +73,32 @@ def test_tables_scores_and_results(table: Path, tmp_path: Path) -> None:
     again = coordbench.read_results(tmp_path / "results.csv")
     assert list(again[0]) == list(coordbench.COLUMNS)
     assert again[2]["metric_value"] == pytest.approx(rows[2]["metric_value"])
+
+
+def test_tuned_baselines_are_rows_on_the_same_folds(table: Path, tmp_path: Path) -> None:
+    """Oracle: scikit-learn's nearest neighbors with the number and votes that are best on the tested places: a bound."""
+    benchmark = coordbench.read_table(table)
+    rows = list(coordbench.baseline_rows(benchmark, [NEAREST]))
+    linear = list(coordbench.rows_of(benchmark, {"sincos": sines}))
+    for name in ("dataset", "task", "task_type", "split", "metric_name", "n_folds", "n_samples", "n_test"):
+        assert [row[name] for row in rows] == [row[name] for row in linear]
+    assert {(row["method"], row["model_name"], row["feature_dim"]) for row in rows} == {("tuned", NEAREST, 2)}
+    known = np.isfinite(benchmark.tasks["heat"])
+    x, y = xyz_of(benchmark.lonlat[known]), benchmark.tasks["heat"][known]
+    number = coordbench.fold_numbers(benchmark.lonlat)[known]
+    best = [
+        max(
+            KNeighborsRegressor(k, weights=weights)
+            .fit(x[number != fold], y[number != fold])
+            .score(x[number == fold], y[number == fold])
+            for k in (1, 2, 3, 5, 8, 10, 20, 50, 100, 200)
+            for weights in ("uniform", "distance")
+        )
+        for fold in range(5)
+    ]
+    assert 0.9 < rows[2]["metric_value"] <= np.mean(best) + 0.02
+    coordbench.write_results(tmp_path / "results.csv", rows)
+    assert len(coordbench.read_results(tmp_path / "results.csv")) == 4
 
 
 def test_an_official_split_is_used_once(table: Path) -> None:

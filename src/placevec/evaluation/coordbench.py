@@ -17,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.errors import EvaluationError, SourceError
+from placevec.evaluation.point_baselines import FOREST, NEAREST, predicted
+from placevec.evaluation.splits import Fold, Split, inner_parts
+from placevec.evaluation.tasks import Task
 from placevec.geo import Floats, Ints
 from placevec.geo.geoparquet import read_parquet
 from placevec.io.atomic import write_csv
@@ -98,9 +101,15 @@ def fold_numbers(lonlat: Floats, folds: int = FOLDS, cell_deg: float = CELL_DEG,
     >>> bool(first == second)
     True
     """
-    cells = np.floor(lonlat[:, ::-1] / cell_deg).astype(np.int64) @ np.array([100_003, 1])
+    cells = _cells(lonlat, cell_deg)
     order = np.random.default_rng(seed).permutation(len(np.unique(cells)))
     return np.asarray(order[np.unique(cells, return_inverse=True)[1]] % folds, np.int64)
+
+
+def _cells(lonlat: Floats, cell_deg: float = CELL_DEG) -> Ints:
+    """(N,) number of the cell of each point, the same for points of the same cell."""
+    cells = np.floor(lonlat[:, ::-1] / cell_deg).astype(np.int64) @ np.array([100_003, 1])
+    return np.asarray(cells, np.int64)
 
 
 def folds_of(benchmark: Benchmark, rows: Ints, scheme: Scheme, seed: int) -> list[Ints]:
@@ -134,14 +143,76 @@ def rows_of(
             rows = np.flatnonzero(_known(labels, kind))
             for name, found in vectors.items():
                 scores = _scores(benchmark, found[rows], labels[rows], rows, kind, scheme, seed)
-                mean, spread = float(np.mean(scores)), float(np.std(scores)) if len(scores) > 1 else 0.0
-                tested = len(rows) if benchmark.test is None else int(benchmark.test.sum())
-                values = (
-                    benchmark.name, task, kind, "linear", scheme, "r2" if kind == "regression" else "accuracy", mean,
-                    mean - spread, mean + spread, 1 if scheme == "official" else FOLDS, CELL_DEG, found.shape[1],
-                    len(labels), tested, seed, name, "placevec",
-                )  # fmt: skip
-                yield dict(zip(COLUMNS, values, strict=True))
+                yield _row(
+                    benchmark, task, kind, "linear", scheme, scores, found.shape[1], len(rows), seed, name
+                )
+
+
+def baseline_rows(
+    benchmark: Benchmark,
+    baselines: Sequence[str] = (NEAREST, FOREST),
+    *,
+    schemes: Sequence[Scheme] = ("random", "spatial"),
+    seed: int = 0,
+) -> Iterator[dict[str, Any]]:
+    """Rows of tuned baselines of the coordinates alone, in the layout of CoordBench and on the same folds.
+
+    Their settings (number and weights of neighbors, size of leaves) are chosen inside the training part of each fold. The
+    column ``method`` says ``tuned``: no linear probe is involved.
+
+    Args:
+        benchmark: the table.
+        baselines: of `placevec.evaluation.point_baselines.BASELINES`.
+        schemes: kinds of folds; an official split is used once instead.
+        seed: of the folds.
+    """
+    for scheme in ("official",) if benchmark.test is not None else schemes:
+        for name, labels in benchmark.tasks.items():
+            kind = task_type(labels)
+            rows = np.flatnonzero(_known(labels, kind))
+            target, classes = labels[rows], np.zeros(0)
+            if kind == "classification":
+                classes, target = np.unique(target, return_inverse=True)
+            lonlat, every = benchmark.lonlat[rows], np.arange(len(rows))
+            task = Task(
+                name, "regression" if kind == "regression" else "classification",
+                target.astype(np.float64 if kind == "regression" else np.int64), every, tuple(map(str, classes)),
+                lonlat=lonlat,
+            )  # fmt: skip
+            if benchmark.test is not None:
+                parts = [np.flatnonzero(benchmark.test[rows])]
+            else:
+                parts = folds_of(benchmark, rows, "random" if scheme == "random" else "spatial", seed)
+            folds = tuple(Fold(np.setdiff1d(every, part), part) for part in parts)
+            groups = every if scheme == "random" else _cells(lonlat)
+            random = np.random.default_rng(seed)
+            split = Split(folds, inner=tuple(inner_parts(groups[fold.train], random) for fold in folds))
+            for baseline in baselines:
+                found, _ = predicted(baseline, task, split)
+                scores = [_score(target[fold.test], found[fold.test], kind) for fold in folds]
+                yield _row(benchmark, name, kind, "tuned", scheme, scores, 2, len(rows), seed, baseline)
+
+
+def _score(truth: NDArray[Any], found: Floats, kind: str) -> float:
+    """Accuracy, or R²."""
+    if kind == "classification":
+        return float((found.argmax(axis=1) == truth).mean())
+    spread = max(float(((truth - truth.mean()) ** 2).sum()), 1e-12)
+    return 1.0 - float(((truth - found[:, 0]) ** 2).sum()) / spread
+
+
+def _row(
+    benchmark: Benchmark, task: str, kind: str, method: str, scheme: str, scores: Sequence[float], dim: int, count: int,
+    seed: int, name: str,
+) -> dict[str, Any]:  # fmt: skip
+    mean, spread = float(np.mean(scores)), float(np.std(scores)) if len(scores) > 1 else 0.0
+    tested = count if benchmark.test is None else int(benchmark.test.sum())
+    values = (
+        benchmark.name, task, kind, method, scheme, "r2" if kind == "regression" else "accuracy", mean, mean - spread,
+        mean + spread, 1 if scheme == "official" else FOLDS, CELL_DEG, dim, len(benchmark.lonlat), tested, seed, name,
+        "placevec",
+    )  # fmt: skip
+    return dict(zip(COLUMNS, values, strict=True))
 
 
 def write_results(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
