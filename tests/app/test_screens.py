@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,7 +125,8 @@ def answer_to(address: str, path: str) -> bytes:
 
 @pytest.mark.browser
 def test_in_a_browser(project: Project, browser: Any) -> None:
-    """As the command starts it: all that is found is on the page, also beyond its sample; a click finds others.
+    """As the command starts it: all that is found is on the page, also beyond its sample; a click on a place
+    finds others, and one on the map finds those like that point.
 
     Oracle: the places that the page says it shows, and the addresses of all requests. Nothing outside of the page's
     folder is sent: the file of the vectors is asked for by the paths that would reach it.
@@ -177,6 +179,14 @@ def test_in_a_browser(project: Project, browser: Any) -> None:
                         timeout=15_000,
                     )
                     break
+            page.get_by_role("combobox", name="Query by").click()
+            page.get_by_role("option", name="Point on the map").click()
+            page.get_by_text("Click on the map").wait_for(timeout=60_000)
+            shown = next(one for one in page.frames if "/component/" in one.url)
+            x, y = shown.evaluate("(id) => window.placevecState.position('map', id)", first)
+            box = page.locator("iframe").first.bounding_box()
+            page.mouse.click(box["x"] + x + 9, box["y"] + y + 9)  # beside the place
+            page.get_by_text(re.compile(r"10 places like -?\d+\.\d{5}, ")).wait_for(timeout=60_000)
         finally:
             context.close()
             served.terminate()

@@ -194,7 +194,7 @@ def test_options_that_do_not_go_together(helsinki_dataset: Dataset, tmp_path: Pa
 
     with pytest.raises(UsageError, match="--gpus applies to --engine ray"):
         Engine(workers=2, gpus=1)
-    with pytest.raises(UsageError, match="give out"):
+    with pytest.raises(UsageError, match="set the argument out"):
         api.embed("base", helsinki_dataset, engine="ray")
     with pytest.raises(UsageError, match="--engine ray applies to drawing an extract"):
         api.prepare("loc2vec", tile_folder=tmp_path, out=tmp_path / "d", engine="ray")
@@ -272,5 +272,5 @@ def test_workers_with_other_files_refuse(
     with pytest.raises(ModelError, match="never saved"):
         embedded(ray, "d.parquet", Model(stale.modules, stale.readings))
     monkeypatch.setattr("placevec.io.jobs.inputs_of", lambda _: None)
-    with pytest.raises(PlacevecError, match="on a disk that all machines share"):
+    with pytest.raises(PlacevecError, match="to a disk that all machines share"):
         embedded(ray, "e.parquet")

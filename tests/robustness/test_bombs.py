@@ -72,7 +72,7 @@ def test_points_of_interest(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("lon,lat," + ",".join(f"c{number}" for number in range(500_000)) + "\n1,1\n", ("and is too long",)),
+        ("lon,lat," + ",".join(f"c{number}" for number in range(500_000)) + "\n1,1\n", ("is too long",)),
         ("lon,lat," + "c," * 499_999 + "c\n1,1\n", ("500,002 columns, more than 10,000",)),
         ("lon,lat\n" + ("," * 2_000_000 + "\n") * 2, ("2 of 2 rows", "2,000,001 cells for 2 columns")),
     ],
