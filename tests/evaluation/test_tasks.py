@@ -135,7 +135,7 @@ def test_a_group_everywhere_or_nowhere_is_no_task(tmp_path: Path) -> None:
     group = PoiTable.default().groups[0]
     with PoiWriter(tmp_path / "pois.parquet") as writer:
         writer.add(["node"], np.arange(1), dataset.lonlat[:1], [Poi("amenity", "cafe", group, None, 0)])
-    with pytest.raises(EvaluationError, match="at least 20 must have a group"):
+    with pytest.raises(EvaluationError, match="no group is present at 20 or more of"):
         poi_task(dataset)  # type: ignore[arg-type]
 
 

@@ -187,7 +187,7 @@ def test_ids_with_leading_zeros_meet(tmp_path: Path, place: Any, ending: str) ->
         (
             {"place_id": ["p1", "p2"], "v": [1.5, 2.5]},
             None,
-            "no column of .* can be a task: column 'v' has values at 2",
+            "no column of .* can be used as a task: column 'v' has values at 2",
         ),
         ({"place_id": ["p1"], "v": [1]}, ["w"], "has no column 'w'"),
         ({"place_id": ["p1"]}, None, "there is none"),
