@@ -87,7 +87,7 @@ def suited(
 
     >>> grid = np.array([[lon, lat] for lon in range(20, 40) for lat in range(20, 40)], float)
     >>> suited("sphereC+", "corrected", grid)
-    {'scales': 8, 'r_min': 0.0073, 'r_max': 1.0}
+    {'scales': 7, 'r_min': 0.015, 'r_max': 1.0}
     >>> suited("xyz", "corrected", grid)
     {}
     """
