@@ -145,7 +145,7 @@ def _indexed(
         raise InputError("the table of embeddings is empty: there is nothing to index")
     if backend == "exact" and storage == "float32":
         raise UsageError(
-            "exact search compares the vectors themselves: an index needs --backend or --storage"
+            "exact search of float32 needs no index: choose another --backend, or a smaller --storage"
         )
     began = time.perf_counter()
     found = opened(table, backend, metric, storage=storage, trees=trees, force=force, progress=progress)

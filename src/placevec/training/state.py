@@ -179,7 +179,9 @@ def require_config(path: Path, config: dict[str, Any]) -> None:
 def _require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> None:
     differences = _differences(saved, json.loads(json.dumps(config)))
     if differences:
-        raise ModelError(f"cannot resume {path}: {differences[0]}; use the same options or another --out")
+        raise ModelError(
+            f"cannot resume {path}: {differences[0]}; use the same options and version of placevec, or another --out"
+        )
 
 
 def load_counters(path: Path) -> Counters:

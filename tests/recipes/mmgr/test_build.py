@@ -195,6 +195,7 @@ def test_the_founding_presets() -> None:
     assert (told["batch_size"], told["temperature"], told["projection_dim"]) == (128, 0.5, 128)
     assert (told["intra_weight"], told["inter_weight"], told["poi_weight"]) == (0.5, 0.5, 0.0)
     assert (training["epochs"], training["learning_rate"], training["optimizer"]) == (120, 1e-2, "adam")
+    assert (told["crop_share"], told["jitter"], told["gray"]) == (0.2, 0.4, 0.2)
     config, training = recipe("poi2vec").configure("founding", {})
     told = config.as_json()
     assert (told["p"], told["q"], told["across"], told["negatives"]) == (0.5, 0.5, 0.4, 5)

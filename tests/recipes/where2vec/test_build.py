@@ -26,6 +26,7 @@ from placevec.models.model import Model
 from placevec.options import Options
 from placevec.recipes import RECIPES
 from placevec.recipes.base import RecipeEntry
+from placevec.recipes.built import Built
 from placevec.recipes.where2vec.build import build
 from placevec.recipes.where2vec.config import Where2VecConfig
 from placevec.recipes.where2vec.presets import PRESETS
@@ -70,6 +71,14 @@ def config(base: str, **options: Any) -> Where2VecConfig:
     return Where2VecConfig(**given)
 
 
+def weight_of_types(built: Built) -> float:
+    """The weight in the objective, which the run's configuration has too."""
+    objective = built.recipe.objectives["type-aware"][1]
+    assert isinstance(objective, TypeAware)
+    assert built.config.as_json()["semantic_weight"] == objective.semantic_weight
+    return objective.semantic_weight
+
+
 def test_what_is_drawn(dataset: Dataset, base: str) -> None:
     """Oracle: the table that was written: texts, types and chips of the same place in every slot."""
     built = build(dataset, config(base, languages=("fi",)), {})
@@ -90,6 +99,8 @@ def test_what_is_drawn(dataset: Dataset, base: str) -> None:
         wanted = ["" if row == small.NO_TYPE else small.TYPES[row % 3].split("/")[1] for row in rows]
         assert decoded(batches["types"]) == wanted  # type: ignore[arg-type]
         assert [int(code) == -1 for code in draw.targets["type"]] == [row == small.NO_TYPE for row in rows]
+    assert weight_of_types(built) == 3.0
+    assert weight_of_types(build(dataset, config(base, semantic_weight=0.5), {})) == 0.5
     everything = build(dataset, config(base), {}).recipe.sampler
     seen = {int(pick) for step in range(20) for pick in everything.draw(step).looks["words"].warp["text"]}
     assert seen == {0, 1, 2}
@@ -183,6 +194,7 @@ def test_the_map_of_an_extract(helsinki_dataset: Dataset, base: str, tmp_path: P
         built = build(dataset, config(base, objective=objective, **options), {})
         draw = built.recipe.sampler.draw(0)
         assert {"angle", "flip", "keep"} == set(draw.looks["image"].warp)
+        assert weight_of_types(built) == 0.3
         batches = {
             name: built.views[built.recipe.slots[name].view].read(look) for name, look in draw.looks.items()
         }

@@ -92,6 +92,20 @@ def test_images_are_disturbed_within_bounds() -> None:
         Disturbed(drop=0.5, channels=1)
 
 
+def test_chips_are_cropped_and_lit_within_bounds() -> None:
+    """Oracle: the bounds, and the shares of binomial draws: four in five jittered, one in four gray."""
+    disturbed = Disturbed(crop=0.25, jitter=0.4, gray=0.25)
+    looks = [sampler(disturbed=disturbed).draw(step).looks["image"] for step in range(100)]
+    crop, light = (torch.cat([look.warp[name] for look in looks]).numpy() for name in ("crop", "light"))
+    assert len(light) >= 1_000
+    assert 0.5 <= crop[:, 0].min() < 0.55 < 0.95 < crop[:, 0].max() <= 1.0
+    assert 0.0 <= crop[:, 1:].min() < 0.05 < 0.95 < crop[:, 1:].max() < 1.0
+    assert 0.6 <= light[:, :2].min() < 0.65 < 1.35 < light[:, :2].max() <= 1.4
+    assert abs((light[:, 0] != 1.0).mean() - 0.8) < 0.05
+    assert abs((light[:, 2] == 0.0).mean() - 0.25) < 0.05
+    assert not {"crop", "light"} & set(sampler(disturbed=Disturbed(flip=True)).draw(0).looks["image"].warp)
+
+
 def test_smaller_batches_and_places_without_a_text() -> None:
     assert len(sampler(balanced=True).with_batch_size(6).draw(0).looks["image"]) == 6
     with pytest.raises(InputError, match="without a text"):
